@@ -1,0 +1,1 @@
+"""Operational intelligence on Dagster: declare the outcome, own the result."""
