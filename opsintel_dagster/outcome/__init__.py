@@ -1,5 +1,7 @@
 """What an outcome is: the declaration, what is wrong with it, and how it reads."""
 
+from opsintel_dagster.outcome.checks import ContractFacts, check
+from opsintel_dagster.outcome.conditions import Condition, ConditionError, parse_condition
 from opsintel_dagster.outcome.declaration import Outcome
 from opsintel_dagster.outcome.defaults import Defaults, extend
 from opsintel_dagster.outcome.durations import format_duration, parse_duration
@@ -12,8 +14,12 @@ from opsintel_dagster.outcome.failure_modes import (
     Remedy,
 )
 from opsintel_dagster.outcome.findings import Finding, Positions
+from opsintel_dagster.outcome.fingerprint import declaration_fingerprint
 from opsintel_dagster.outcome.limits import BatchLimits, ReferencePolicy
+from opsintel_dagster.outcome.loading import Draft, draft_outcome, load_outcome
+from opsintel_dagster.outcome.map import describe
 from opsintel_dagster.outcome.names import NOWHERE, RESERVED_RULES, UNMAPPED
+from opsintel_dagster.outcome.positions import read_positions
 from opsintel_dagster.outcome.receivers import FileReceiver, ReceiverSpec, TableReceiver
 from opsintel_dagster.outcome.routes import Route, effective_routes
 from opsintel_dagster.outcome.sources import FilesSource, Source, UpstreamSource
@@ -23,7 +29,11 @@ __all__ = [
     "RESERVED_RULES",
     "UNMAPPED",
     "BatchLimits",
+    "Condition",
+    "ConditionError",
+    "ContractFacts",
     "Defaults",
+    "Draft",
     "EnvValue",
     "FailureMode",
     "FileReceiver",
@@ -41,10 +51,17 @@ __all__ = [
     "Source",
     "TableReceiver",
     "UpstreamSource",
+    "check",
+    "declaration_fingerprint",
+    "describe",
+    "draft_outcome",
     "effective_routes",
     "extend",
     "format_duration",
+    "load_outcome",
+    "parse_condition",
     "parse_duration",
+    "read_positions",
     "resolve",
     "shown",
 ]

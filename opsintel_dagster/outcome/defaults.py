@@ -70,9 +70,11 @@ class Defaults(Declared):
 
 
 def _as_written(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        return {name: getattr(value, name) for name in value.model_fields_set}
-    return value
+    """Give a model as the mapping that would have made it: what it does not say stays open."""
+    if not isinstance(value, BaseModel):
+        return value
+    said = {name: getattr(value, name) for name in sorted(value.model_fields_set)}
+    return {"kind": value.kind, **said} if hasattr(value, "kind") else said
 
 
 def extend(own: Mapping[str, Any], defaults: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -85,15 +87,13 @@ def extend(own: Mapping[str, Any], defaults: Sequence[Mapping[str, Any]]) -> dic
     merged: dict[str, Any] = {}
     for layer in (*defaults, own):
         for name, value in layer.items():
-            before = merged.get(name)
-            if isinstance(value, BaseModel) and isinstance(before, Mapping) and name == "batch":
-                value = _as_written(value)  # noqa: PLW2901
-            merged[name] = _merged(before, value)
+            merged[name] = _merged(merged.get(name), value)
     return merged
 
 
 def _merged(before: Any, value: Any) -> Any:
-    if not isinstance(before, Mapping) or not isinstance(value, Mapping):
+    written = _as_written(value)
+    if not isinstance(before, Mapping) or not isinstance(written, Mapping):
         return value
-    kinds = {before.get("kind"), value.get("kind")} - {None}
-    return dict(value) if len(kinds) > 1 else {**before, **value}
+    kinds = {before.get("kind"), written.get("kind")} - {None}
+    return value if len(kinds) > 1 else {**before, **written}

@@ -28,7 +28,7 @@ def _checked_delimiter(text: str) -> str:
 
 def _checked_encoding(text: str) -> str:
     try:
-        codecs.lookup(text).incrementaldecoder  # noqa: B018
+        codecs.lookup(text)
     except LookupError:
         fix = did_you_mean(text, _ENCODINGS, plural="usual encodings")
         raise refusal(f"there is no encoding `{text}`", fix) from None

@@ -1,0 +1,48 @@
+"""The fingerprint of a declaration: what batches are pinned to."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+from opsintel_dagster.outcome.declaration import Outcome
+from opsintel_dagster.outcome.routes import Route, effective_routes
+
+_FORMAT = 1
+"""Raised when the same declaration begins to mean something else."""
+
+
+def declaration_fingerprint(
+    outcome: Outcome, contract_fingerprint: str, *, routes: Sequence[Route] | None = None
+) -> str:
+    """Hash everything of a declaration that changes a verdict or a route, as 64 hex digits.
+
+    Owner, prose and cost are left out, so that a new owner does not make an open batch look as if
+    it were judged by other rules. The order of failure modes counts: a row belongs to the first.
+
+    Args:
+        outcome: The outcome.
+        contract_fingerprint: The contract's own.
+        routes: Its decision table, if that stands in a CSV file.
+
+    Raises:
+        ValueError: The routes stand in a file and were not given.
+    """
+    if routes is None:
+        if isinstance(outcome.routes, str):
+            raise ValueError(f"read the routes of {outcome.name} from {outcome.routes} first")
+        routes = outcome.routes
+    decisive = {
+        "format": _FORMAT,
+        "contract": contract_fingerprint,
+        "key": outcome.key,
+        "tolerance": outcome.tolerance,
+        "null_values": getattr(outcome.source, "null_values", ()),
+        "failure_modes": [[mode.name, mode.rules] for mode in outcome.failure_modes],
+        "routes": [
+            [route.to, route.when, route.name]
+            for route in effective_routes(routes, outcome.handoff)
+        ],
+        "repeats": outcome.repeats,
+    }
+    text = json.dumps(decisive, ensure_ascii=False, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

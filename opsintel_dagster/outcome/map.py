@@ -1,0 +1,169 @@
+"""The map of an outcome: its declaration as a page a person reads, in Markdown."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from opsintel_dagster.outcome.declaration import Outcome
+from opsintel_dagster.outcome.durations import format_duration
+from opsintel_dagster.outcome.environment import shown
+from opsintel_dagster.outcome.failure_modes import FailureMode, GoOn
+from opsintel_dagster.outcome.masking import mask
+from opsintel_dagster.outcome.names import NOWHERE
+from opsintel_dagster.outcome.receivers import ReceiverSpec, TableReceiver
+from opsintel_dagster.outcome.routes import Route, effective_routes
+from opsintel_dagster.outcome.sources import FilesSource, Source
+
+_NOTHING = "—"
+
+
+def describe(
+    outcome: Outcome, *, rules: Iterable[str] = (), routes: Sequence[Route] | None = None
+) -> str:
+    """Write the map of an outcome: what is promised, what is correct, what may go wrong.
+
+    It becomes the description of the outcome's assets, so that the Dagster UI is readable without
+    any other page. Passwords in URLs are masked, variables are shown by name.
+
+    Args:
+        outcome: The outcome.
+        rules: The rules of its contract; those no failure mode names are listed as `unmapped`.
+        routes: The decision table, if `outcome.routes` is the path of a file.
+    """
+    sections = [
+        f"**{_line(outcome.promise)}**",
+        _facts(outcome),
+        outcome.description.strip(),
+        _correct(outcome, tuple(rules)),
+        _failure_modes(outcome),
+        _routes(outcome, routes),
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _facts(outcome: Outcome) -> str:
+    facts = [
+        f"- **within** {format_duration(outcome.within)} of the record being available",
+        f"- **owner** {_code(outcome.owner)}",
+        f"- **source** {_source(outcome.source)}",
+    ]
+    if outcome.cost_per_hour:
+        facts.insert(1, f"- **a broken hour costs** {_number(outcome.cost_per_hour)}")
+    return "\n".join(facts)
+
+
+def _source(source: Source) -> str:
+    if isinstance(source, FilesSource):
+        text = f"files {_code(shown(source.path))}"
+    else:
+        text = f"asset {_code(source.asset)}"
+    if source.expect is not None:
+        text += f", at least every {format_duration(source.expect)}"
+    return text
+
+
+def _correct(outcome: Outcome, rules: Sequence[str]) -> str:
+    lines = ["### What correct looks like", ""]
+    if outcome.key:
+        lines.append(f"- one record per {_codes(outcome.key, ' · ')}")
+    if rules:
+        lines.append(f"- keeps {_codes(rules)}")
+    if outcome.tolerance < 1:
+        lines.append(
+            f"- an arrival of which more than {outcome.tolerance * 100:g} % is quarantined is held"
+        )
+    return "\n".join(lines) if len(lines) > 2 else ""
+
+
+def _failure_modes(outcome: Outcome) -> str:
+    if not outcome.failure_modes:
+        return ""
+    rows = [
+        (
+            _code(mode.name) + (f" {_line(mode.description)}" if mode.description else ""),
+            _codes(mode.rules),
+            _human_step(mode),
+            _remedy(mode),
+            _code(mode.owner or outcome.owner),
+        )
+        for mode in outcome.failure_modes
+    ]
+    head = ("failure mode", "rules", "a person today", "the system instead", "owner")
+    return "### What may go wrong\n\n" + _table(head, rows)
+
+
+def _human_step(mode: FailureMode) -> str:
+    if mode.human_step is None:
+        return _NOTHING
+    return f"{_line(mode.human_step.does)} ({mode.human_step.minutes:g} min)"
+
+
+def _remedy(mode: FailureMode) -> str:
+    if isinstance(mode.remedy, GoOn):
+        return "rows go on, counted"
+    if mode.remedy.replay_when:
+        return f"quarantine; replay when {_code(mode.remedy.replay_when)} changes"
+    return "quarantine until somebody decides"
+
+
+def _routes(outcome: Outcome, routes: Sequence[Route] | None) -> str:
+    table = routes
+    if table is None:
+        if isinstance(outcome.routes, str):
+            return f"### Where it goes\n\nas the decision table {_code(outcome.routes)} says"
+        table = outcome.routes
+    rows = [
+        (
+            str(number),
+            _code(route.when) if route.when else "always",
+            _code(route.to),
+            "no action, on purpose"
+            if route.to == NOWHERE
+            else _receiver(outcome.handoff.get(route.to)),
+        )
+        for number, route in enumerate(effective_routes(table, outcome.handoff), start=1)
+    ]
+    if not rows:
+        return ""
+    return "### Where it goes\n\nThe first that holds takes the record.\n\n" + _table(
+        ("", "when", "to", "receiver"), rows
+    )
+
+
+def _receiver(receiver: ReceiverSpec | None) -> str:
+    if receiver is None:
+        return _NOTHING
+    if isinstance(receiver, TableReceiver):
+        taken = ", its users take rows away" if receiver.consumed else ""
+        return f"table {_code(receiver.table)} in {_code(shown(receiver.url))}{taken}"
+    return f"{receiver.format} files in {_code(shown(receiver.path))}"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    """Keep a text inside its cell; a pipe ends a cell even within a code span."""
+    return _line(text).replace("|", "\\|")
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _code(text: str) -> str:
+    """Write a text as code; the fence is longer than any run of backticks inside it."""
+    line = mask(_line(text))
+    if "`" not in line:
+        return f"`{line}`"
+    fence = "`" * (1 + max(len(run) for run in re.findall("`+", line)))
+    return f"{fence} {line} {fence}"
+
+
+def _codes(texts: Iterable[str], separator: str = ", ") -> str:
+    return separator.join(_code(text) for text in texts)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
