@@ -14,9 +14,8 @@ from opsintel_dagster.outcome.findings import did_you_mean
 _ROW_WISE_FIX: Final = "compare columns of the record itself; count in the contract or upstream"
 _EXAMPLE: Final = "write one SQL condition over the contract's columns, such as `dep_delay >= 15`"
 
-_NODES: Final = frozenset(
-    {"Column", "Literal", "BinaryExpr", "Function", "Cast", "Ternary", "Alias"}
-)
+_LEAVES: Final = frozenset({"Column", "Literal"})
+_BRANCHES: Final = frozenset({"BinaryExpr", "Function", "Cast", "Ternary", "Alias"})
 _FUNCTIONS: Final = frozenset(
     {"Abs", "Ceil", "Floor", "Round", "Sign", "Negate", "Clip", "Pow", "Exp", "Log", "Log1p"}
     | {"Trigonometry", "Atan2", "Bitwise", "MaxHorizontal", "MinHorizontal", "Coalesce"}
@@ -160,11 +159,11 @@ def _awkward(dtype: pl.DataType) -> list[object]:
 
 def _beyond_one_record(node: Any) -> set[str]:
     """Name the parts of a serialized expression not known to look at one record alone."""
-    kind, body = next(iter(node.items())) if isinstance(node, dict) else (node, None)
+    kind, body = _named(node)
     if kind in _LEAVES:
         return set()
     if kind not in _BRANCHES:
-        return {str(kind)}
+        return {kind}
     own = _foreign_function(body["function"]) if kind == "Function" else set()
     return own.union(*(_beyond_one_record(operand) for operand in _operands(kind, body)))
 
