@@ -1,0 +1,115 @@
+"""The one room for Dagster API that is not marked public, each use pinned in `tests/upstream`.
+
+Everything else of this package uses the public API only, so that an upgrade of Dagster is judged
+by reading this module and running those tests.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
+
+import dagster as dg
+from dagster._core.definitions.freshness import FreshnessState
+from dagster._core.definitions.op_definition import OpDefinition
+
+NO_EVENT: Final = "__source_asset_observation__"
+_PAYLOAD: Final = "_opsintel_payload"
+
+Body = TypeVar("Body", bound=Callable[..., Any])
+AComponent = TypeVar("AComponent", bound=dg.Component)
+
+
+@dataclass(frozen=True)
+class CheckRecord:
+    """The last thing a check said, and when."""
+
+    passed: bool
+    severity: dg.AssetCheckSeverity
+    metadata: Mapping[str, Any]
+    description: str | None
+    at: datetime
+
+
+def quiet(key: dg.AssetKey) -> "dg.MaterializeResult[None]":
+    """The output of a stage that had nothing to do: no materialization, and yet an output.
+
+    Dagster skips every step downstream of an output that was not yielded. A drain with nothing
+    new to verify may still have deliveries to repeat, so the chain must go on; and an event that
+    nothing happened would count as a sign of life for the freshness policies. Dagster itself
+    marks the outputs of observable source assets so, to store no second event for them.
+    """
+    return dg.MaterializeResult(asset_key=key, metadata={NO_EVENT: True})
+
+
+def last_checks(
+    instance: dg.DagsterInstance, keys: Sequence[dg.AssetCheckKey]
+) -> dict[dg.AssetCheckKey, CheckRecord]:
+    """The last finished evaluation of every check that was ever evaluated."""
+    records: dict[dg.AssetCheckKey, CheckRecord] = {}
+    summaries = instance.event_log_storage.get_asset_check_summary_records(keys)
+    for key, summary in summaries.items():
+        record = summary.last_completed_check_execution_record
+        entry = record.event if record is not None else None
+        evaluation = entry.asset_check_evaluation if entry is not None else None
+        if entry is None or evaluation is None:
+            continue
+        records[key] = CheckRecord(
+            passed=evaluation.passed,
+            severity=evaluation.severity,
+            metadata=evaluation.metadata,
+            description=evaluation.description,
+            at=datetime.fromtimestamp(entry.timestamp, UTC),
+        )
+    return records
+
+
+def freshness_states(
+    instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey]
+) -> dict[dg.AssetKey, FreshnessState]:
+    """What the freshness daemon last said; assets it never looked at are left out."""
+    records = instance.get_freshness_state_records(keys)
+    return {key: record.freshness_state for key, record in records.items()}
+
+
+def carry(body: Body, payload: object) -> Body:
+    """Attach `payload` to the body of an op, where `carried` finds it again.
+
+    The sensor must know the outcomes of its own location, whoever built them and however they
+    were post-processed. Definition metadata would do, but is shown in the UI; the body of the op
+    is not, and survives every copy Dagster makes of an asset.
+    """
+    setattr(body, _PAYLOAD, payload)
+    return body
+
+
+def carried(repository: dg.RepositoryDefinition) -> Iterator[tuple[dg.AssetKey, Any]]:
+    """Every asset of the code location whose op carries a payload, with that payload."""
+    for key, assets in repository.assets_defs_by_key.items():
+        node = assets.node_def if assets.is_executable else None
+        if not isinstance(node, OpDefinition):
+            continue
+        body = getattr(node.compute_fn, "decorated_fn", None)
+        if hasattr(body, _PAYLOAD):
+            yield key, getattr(body, _PAYLOAD)
+
+
+def components_of(context: dg.ComponentLoadContext, kind: type[AComponent]) -> Sequence[AComponent]:
+    """All components of one kind in the code location, in the order of their folders."""
+    return context.component_tree.get_all_components(of_type=kind)
+
+
+def yaml_positions(context: dg.ResolutionContext) -> dict[tuple[str | int, ...], str]:
+    """`file:line:col` of everything in the attributes of the component that is being resolved."""
+    tree = context.source_position_tree
+    attributes = tree.children.get("attributes") if tree is not None else None
+    positions: dict[tuple[str | int, ...], str] = {}
+    pending: list[tuple[tuple[str | int, ...], Any]] = [((), attributes)]
+    while pending:
+        path, node = pending.pop()
+        if node is None:
+            continue
+        start = node.position.start
+        positions[path] = f"{node.position.filename}:{start.line}:{start.col}"
+        pending.extend(((*path, part), child) for part, child in node.children.items())
+    return positions
