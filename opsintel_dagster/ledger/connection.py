@@ -1,0 +1,158 @@
+"""One door to the ledger's database: SQLite by default, PostgreSQL by URL.
+
+Write transactions take their lock at the beginning (BEGIN IMMEDIATE on SQLite), so that a reader
+who turns writer never meets a lock upgrade. Reads see one snapshot for the whole transaction.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, select, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import NullPool
+
+from opsintel_dagster.errors import LedgerError
+
+HEAD_REVISION = "0001"
+_MIGRATION_LOCK = 0x6F7073  # any constant known to all installations ("ops")
+_SQLITE_BUSY_SECONDS = 60
+
+
+class Ledger:
+    """A connection to the ledger; opening one touches no database until it is used."""
+
+    def __init__(self, url: str) -> None:
+        self._url = make_url(url)
+        self.is_sqlite = self._url.get_backend_name() == "sqlite"
+        self._engine: Engine | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Ledger({self.address!r})"
+
+    @property
+    def address(self) -> str:
+        """The database's URL, its password masked."""
+        return self._url.render_as_string(hide_password=True)
+
+    def close(self) -> None:
+        """Give all connections back; the ledger may be used again afterwards."""
+        if self._engine is not None:
+            self._engine.dispose()
+            self._engine = None
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that sees one snapshot and writes nothing.
+
+        Raises:
+            LedgerError: the database cannot be reached or holds no ledger.
+        """
+        options: dict[str, Any] = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        with self._connect() as connection:
+            connection = connection.execution_options(**options)
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that commits when the block ends and is undone when it raises.
+
+        Raises:
+            LedgerError: the database cannot be reached.
+        """
+        with self._connect() as connection:
+            connection = connection.execution_options(opsintel_write=True)
+            with connection.begin():
+                yield connection
+
+    def exists(self) -> bool:
+        """Whether a migrated ledger is there; creates nothing."""
+        if self.is_sqlite and not _sqlite_file_exists(self._url.database):
+            return False
+        with self._connect() as connection:
+            return self._revision(connection) is not None
+
+    def migrate(self) -> None:
+        """Bring the tables to this version's revision, under a lock; cheap when they are there.
+
+        Raises:
+            LedgerError: the ledger was migrated by a newer version of this package.
+        """
+        with self._connect() as connection:
+            if self._revision(connection) == HEAD_REVISION:
+                return
+        # Alembic costs a tenth of a second to import: only who migrates pays it.
+        from opsintel_dagster.ledger.migrations.upgrade import upgrade  # noqa: PLC0415
+
+        with self.write() as connection:
+            if not self.is_sqlite:
+                connection.execute(
+                    text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK}
+                )
+            upgrade(connection, self._revision(connection), self.address)
+
+    def _revision(self, connection: Connection) -> str | None:
+        if not inspect(connection).has_table("opsintel_alembic_version"):
+            return None
+        query = select(text("version_num")).select_from(text("opsintel_alembic_version"))
+        return connection.execute(query).scalar()
+
+    @contextmanager
+    def _connect(self) -> Iterator[Connection]:
+        try:
+            connection = self._open_engine().connect()
+        except OperationalError as error:
+            raise LedgerError(f"ledger {self.address} cannot be reached: {error.orig}") from error
+        with connection:
+            yield connection
+
+    def _open_engine(self) -> Engine:
+        if self._engine is None:
+            self._engine = (
+                _sqlite_engine(self._url) if self.is_sqlite else _server_engine(self._url)
+            )
+        return self._engine
+
+
+def _server_engine(url: Any) -> Engine:
+    return create_engine(url, pool_pre_ping=True, pool_size=2, max_overflow=4)
+
+
+def _sqlite_engine(url: Any) -> Engine:
+    if url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    # A connection a transaction: opening a SQLite file is cheap, and none is left behind at exit.
+    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": _SQLITE_BUSY_SECONDS})
+
+    @event.listens_for(engine, "connect")
+    def _configure(dbapi_connection: Any, _record: Any) -> None:
+        dbapi_connection.isolation_level = None  # we say BEGIN ourselves
+        dbapi_connection.execute("PRAGMA journal_mode=WAL")
+        dbapi_connection.execute("PRAGMA synchronous=FULL")
+        dbapi_connection.execute("PRAGMA foreign_keys=ON")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        is_write = connection.get_execution_options().get("opsintel_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
+
+    return engine
+
+
+def _sqlite_file_exists(database: str | None) -> bool:
+    return bool(database) and Path(str(database)).exists()

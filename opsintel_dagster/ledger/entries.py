@@ -1,0 +1,47 @@
+"""The append-only account: who did what to which subject, and why, beside every change of state."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, insert
+
+from opsintel_dagster.ledger.tables import entry, touch
+
+
+def append(
+    connection: Connection, outcome: str, actor: str, kind: str, subject: str, reason: str
+) -> None:
+    """Add one entry to the transaction that makes the change it speaks of."""
+    connection.execute(
+        insert(entry).values(
+            at=datetime.now(UTC),
+            outcome=outcome,
+            actor=actor,
+            kind=kind,
+            subject=subject,
+            reason=reason,
+        )
+    )
+
+
+def touched(
+    connection: Connection,
+    outcome: str,
+    actor: str,
+    kind: str,
+    subject: str,
+    *,
+    minutes: float | None = None,
+    is_estimate: bool = False,
+) -> None:
+    """Count one time a person acted; `minutes` is what it took, if anybody knows."""
+    connection.execute(
+        insert(touch).values(
+            at=datetime.now(UTC),
+            outcome=outcome,
+            actor=actor,
+            kind=kind,
+            subject=subject,
+            minutes=minutes,
+            is_estimate=is_estimate,
+        )
+    )

@@ -1,0 +1,1 @@
+"""The ledger's schema through time, as Alembic revisions shipped with the package."""

@@ -1,0 +1,272 @@
+"""The tables of the ledger: what happened, in rows that grow with batches and exceptions only.
+
+No table has a row per good record. Times are stored in UTC and come back aware.
+"""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An instant: aware in Python, UTC in the database, also on SQLite, which keeps no zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive times; store the rest in UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give what SQLite returns its zone back."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Count = BigInteger().with_variant(Integer, "sqlite")
+"""Row counts and sequences: 64 bits in both databases (SQLite's INTEGER already is)."""
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+outcome = Table(
+    "opsintel_outcome",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("location", String(200), nullable=False),
+    Column("declaration", String(64), nullable=False),
+    Column("facts", JSON, nullable=False),
+    Column("bound_at", UtcDateTime, nullable=False),
+)
+
+declaration = Table(
+    "opsintel_declaration",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("outcome", String(200), nullable=False),
+    Column("routes", JSON, nullable=False),
+    Column("pinned_at", UtcDateTime, nullable=False),
+)
+
+lease = Table(
+    "opsintel_lease",
+    metadata,
+    Column("outcome", String(200), primary_key=True),
+    Column("epoch", Count, nullable=False),
+    Column("holder", Text),
+    Column("run_id", String(64)),
+    Column("beat", Count, nullable=False),
+    Column("beat_at", UtcDateTime, nullable=False),
+)
+
+arrival = Table(
+    "opsintel_arrival",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("outcome", String(200), nullable=False),
+    Column("seq", Count, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("identity", String(64), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("content", String(64), nullable=False),
+    Column("size", Count, nullable=False),
+    Column("records", Count, nullable=False),
+    Column("columns", JSON, nullable=False),
+    Column("available_at", UtcDateTime, nullable=False),
+    Column("claimed_at", UtcDateTime, nullable=False),
+    Column("is_late", Boolean, nullable=False),
+    Column("run_id", String(64)),
+    Column("reason", Text),
+    Column("duplicate_of", String(32)),
+    Column("supersedes", String(32)),
+    Column("superseded_by", String(32)),
+    UniqueConstraint("outcome", "seq"),
+    Index("ix_opsintel_arrival_identity", "outcome", "identity"),
+    Index("ix_opsintel_arrival_name", "outcome", "name", "seq"),
+    Index("ix_opsintel_arrival_state", "outcome", "state"),
+)
+
+sighting = Table(
+    "opsintel_sighting",
+    metadata,
+    Column("outcome", String(200), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("size", Count, nullable=False),
+    Column("mark", String(100), nullable=False),
+    Column("arrival_id", String(32), ForeignKey("opsintel_arrival.id"), nullable=False),
+)
+
+batch = Table(
+    "opsintel_batch",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("outcome", String(200), nullable=False),
+    Column("seq", Count, nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("declaration", String(64), nullable=False),
+    Column("records", Count, nullable=False),
+    Column("case_id", String(32)),
+    Column("reference_versions", JSON, nullable=False),
+    Column("available_at", UtcDateTime, nullable=False),
+    Column("claimed_at", UtcDateTime, nullable=False),
+    Column("closed_at", UtcDateTime),
+    Column("closed_seq", Count),
+    Column("waits_for", Text),
+    Column("attempts", Integer, nullable=False),
+    Column("next_attempt_at", UtcDateTime),
+    Column("failure", Text),
+    UniqueConstraint("outcome", "seq"),
+    UniqueConstraint("outcome", "closed_seq"),
+    Index("ix_opsintel_batch_state", "outcome", "state", "seq"),
+)
+Index(
+    "ix_opsintel_batch_outstanding",
+    batch.c.outcome,
+    batch.c.next_attempt_at,
+    sqlite_where=batch.c.state != "closed",
+    postgresql_where=batch.c.state != "closed",
+)
+
+batch_arrival = Table(
+    "opsintel_batch_arrival",
+    metadata,
+    Column("batch_id", String(32), ForeignKey("opsintel_batch.id"), primary_key=True),
+    Column("arrival_id", String(32), ForeignKey("opsintel_arrival.id"), primary_key=True),
+    Column("records", Count, nullable=False),
+    Index("ix_opsintel_batch_arrival_arrival", "arrival_id"),
+)
+
+stage_file = Table(
+    "opsintel_stage_file",
+    metadata,
+    Column("batch_id", String(32), ForeignKey("opsintel_batch.id"), primary_key=True),
+    Column("role", String(20), primary_key=True),
+    Column("part", Integer, primary_key=True),
+    Column("path", Text, nullable=False),
+    Column("rows", Count, nullable=False),
+    Column("bytes", Count, nullable=False),
+    Column("sha256", String(64), nullable=False),
+)
+
+case = Table(
+    "opsintel_case",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("outcome", String(200), nullable=False),
+    Column("failure_mode", String(200), nullable=False),
+    Column("episode", Integer, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("owner", String(200), nullable=False),
+    Column("facts", JSON, nullable=False),
+    Column("opened_at", UtcDateTime, nullable=False),
+    Column("last_seen_at", UtcDateTime, nullable=False),
+    Column("closed_at", UtcDateTime),
+    Column("closed_by", Text),
+    Column("tried_version", JSON, nullable=False),
+    Index("ix_opsintel_case_state", "outcome", "state", "opened_at"),
+)
+
+case_rows = Table(
+    "opsintel_case_rows",
+    metadata,
+    Column("case_id", String(32), ForeignKey("opsintel_case.id"), primary_key=True),
+    Column("batch_id", String(32), ForeignKey("opsintel_batch.id"), primary_key=True),
+    Column("arrival_id", String(32), ForeignKey("opsintel_arrival.id"), primary_key=True),
+    Column("rules_id", String(32), primary_key=True),
+    Column("rules", Text, nullable=False),
+    Column("rows", Count, nullable=False),
+    Column("resolved", Count, nullable=False),
+    Index("ix_opsintel_case_rows_batch", "batch_id"),
+    Index("ix_opsintel_case_rows_arrival", "arrival_id"),
+)
+
+delivery = Table(
+    "opsintel_delivery",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("outcome", String(200), nullable=False),
+    Column("batch_id", String(32), ForeignKey("opsintel_batch.id"), nullable=False),
+    Column("route", String(200), nullable=False),
+    Column("guarantee", String(20), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("records", Count, nullable=False),
+    Column("epoch", Count, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("receipt", JSON),
+    Column("reason", Text),
+    Column("run_id", String(64)),
+    Column("intent_at", UtcDateTime, nullable=False),
+    Column("receipt_at", UtcDateTime),
+    Column("confirmed_at", UtcDateTime),
+    Index("ix_opsintel_delivery_batch", "batch_id"),
+    Index("ix_opsintel_delivery_route", "outcome", "route", "state"),
+)
+
+reference_use = Table(
+    "opsintel_reference_use",
+    metadata,
+    Column("outcome", String(200), primary_key=True),
+    Column("reference", String(200), primary_key=True),
+    Column("version", String(64), nullable=False),
+    Column("rows", Count, nullable=False),
+    Column("used_at", UtcDateTime, nullable=False),
+)
+
+entry = Table(
+    "opsintel_entry",
+    metadata,
+    Column("id", Count, primary_key=True, autoincrement=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("outcome", String(200), nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("subject", String(200), nullable=False),
+    Column("reason", Text, nullable=False),
+    Index("ix_opsintel_entry_subject", "outcome", "subject"),
+)
+
+touch = Table(
+    "opsintel_touch",
+    metadata,
+    Column("id", Count, primary_key=True, autoincrement=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("outcome", String(200), nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("subject", String(200), nullable=False),
+    Column("minutes", Float),
+    Column("is_estimate", Boolean, nullable=False),
+    Index("ix_opsintel_touch_at", "outcome", "at"),
+)

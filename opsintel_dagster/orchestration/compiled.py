@@ -1,0 +1,192 @@
+"""An outcome made ready to run: declaration, contract and decision table, checked together."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from opsintel_dagster.errors import ContractError, DeclarationError
+from opsintel_dagster.ledger.ids import stable_id
+from opsintel_dagster.outcome import (
+    UNMAPPED,
+    Finding,
+    Outcome,
+    Quarantine,
+    Route,
+    check,
+    declaration_fingerprint,
+    effective_routes,
+)
+from opsintel_dagster.routing import DecisionTable, read_routes_csv
+from opsintel_dagster.verification import Contract
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the checks of a declaration need to know of its contract."""
+
+    rules: Mapping[str, str]
+    columns: Mapping[str, pl.DataType]
+    references: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """One outcome, checked and ready to drain.
+
+    `location` is the code location that owns it; `fingerprint` changes with everything that
+    changes a verdict or a route, and with nothing else.
+    """
+
+    outcome: Outcome
+    contract: Contract
+    routes: tuple[Route, ...]
+    table: DecisionTable
+    fingerprint: str
+    location: str
+
+    @property
+    def name(self) -> str:
+        """The outcome's name."""
+        return self.outcome.name
+
+    @cached_property
+    def _mode_of_rule(self) -> dict[str, str]:
+        return {rule: mode.name for mode in self.outcome.failure_modes for rule in mode.rules}
+
+    @cached_property
+    def _order(self) -> dict[str, int]:
+        modes = self.outcome.failure_modes
+        return {mode.name: place for place, mode in enumerate(modes)}
+
+    def failure_mode_of(self, rules: Iterable[str]) -> str:
+        """The first failure mode, in declaration order, that names one of the broken rules."""
+        modes = {self._mode_of_rule.get(rule, UNMAPPED) for rule in rules}
+        return min(modes, key=lambda mode: self._order.get(mode, len(self._order)))
+
+    def owner_of(self, failure_mode: str) -> str:
+        """Who answers for a failure mode's cases."""
+        for mode in self.outcome.failure_modes:
+            if mode.name == failure_mode and mode.owner:
+                return mode.owner
+        return self.outcome.owner
+
+    def replayed_when(self) -> dict[str, str]:
+        """Failure modes whose rows are judged again when a reference changes: mode → reference."""
+        return {
+            mode.name: mode.remedy.replay_when
+            for mode in self.outcome.failure_modes
+            if isinstance(mode.remedy, Quarantine) and mode.remedy.replay_when
+        }
+
+    def rules_of(self, failure_mode: str) -> frozenset[str]:
+        """The rules whose breaking is this failure."""
+        for mode in self.outcome.failure_modes:
+            if mode.name == failure_mode:
+                return frozenset(mode.rules)
+        return frozenset()
+
+    def facts(self) -> dict[str, Any]:
+        """What other outcomes, the CLI and the watcher need to know without this code location."""
+        outcome = self.outcome
+        return {
+            "promise": outcome.promise,
+            "owner": outcome.owner,
+            "within_seconds": outcome.within.total_seconds(),
+            "cost_per_hour": outcome.cost_per_hour,
+            "key": list(outcome.key),
+            "pii": sorted(self.contract.pii),
+            "columns": list(self.contract.columns),
+            "routes": [route.to for route in self.routes],
+            "failure_modes": {
+                mode.name: {
+                    "rules": list(mode.rules),
+                    "human_step": mode.human_step.does if mode.human_step else None,
+                    "minutes": mode.human_step.minutes if mode.human_step else None,
+                }
+                for mode in outcome.failure_modes
+            },
+            "references": sorted({use.outcome for use in self.contract.references}),
+        }
+
+    def pinned_routes(self) -> list[dict[str, Any]]:
+        """The routes as they are kept in the ledger for batches pinned to this declaration."""
+        return [route.model_dump(mode="json") for route in self.routes]
+
+
+def compile_outcomes(
+    outcomes: Sequence[Outcome],
+    *,
+    location: str,
+    produced_elsewhere: Collection[str] = (),
+    folder: Path | None = None,
+) -> tuple[Compiled, ...]:
+    """Check all outcomes of a code location against their contracts and each other.
+
+    `produced_elsewhere` names outcomes of other code locations that may be referred to; `folder`
+    is where CSV decision tables with a relative path lie. Opens no ledger, store or network.
+
+    Raises:
+        DeclarationError: with every finding of every outcome.
+    """
+    names = [outcome.name for outcome in outcomes]
+    known = {*names, *produced_elsewhere}
+    findings = [
+        Finding(
+            where=f"{name}.name",
+            what=f"{names.count(name)} outcomes of this code location are called `{name}`",
+            fix="rename all but one of them",
+        )
+        for name in dict.fromkeys(names)
+        if names.count(name) > 1
+    ]
+    compiled = []
+    for outcome in outcomes:
+        try:
+            compiled.append(_compile(outcome, location, known, folder))
+        except DeclarationError as error:
+            findings.extend(error.findings)
+    if findings:
+        raise DeclarationError(findings)
+    return tuple(compiled)
+
+
+def _compile(
+    outcome: Outcome, location: str, known: Collection[str], folder: Path | None
+) -> Compiled:
+    null_values = getattr(outcome.source, "null_values", ())
+    try:
+        contract = Contract.compile(outcome.contract, key=outcome.key, null_values=null_values)
+    except ContractError as error:
+        raise DeclarationError(
+            [Finding(where=f"{outcome.name}.contract", what=str(error), fix="mend the contract")]
+        ) from error
+    if isinstance(outcome.routes, str):
+        declared = read_routes_csv((folder or Path.cwd()) / outcome.routes)
+    else:
+        declared = outcome.routes
+    routes = effective_routes(declared, outcome.handoff)
+    facts = Facts(
+        rules={rule.id: rule.severity for rule in contract.rules},
+        columns=contract.columns,
+        references=frozenset(use.outcome for use in contract.references),
+    )
+    findings = check(outcome, facts, known, routes=routes)
+    if findings:
+        raise DeclarationError(findings)
+    return Compiled(
+        outcome=outcome,
+        contract=contract,
+        routes=routes,
+        table=DecisionTable.compile(routes, contract.columns),
+        fingerprint=declaration_fingerprint(outcome, contract.fingerprint, routes=routes),
+        location=location,
+    )
+
+
+def delivery_id(batch: str, route: str, routed_sha256: str) -> str:
+    """Names one delivery by what is in it, so that sending it twice is sending it once."""
+    return stable_id("delivery", batch, route, routed_sha256)

@@ -1,0 +1,195 @@
+"""What a later arrival means for an earlier one: corrections, and keys that come again.
+
+A correction supersedes what is still open of the arrival it corrects; rows equal to what was
+delivered already are unchanged, and only rows that differ go on. A key that another arrival has
+delivered, or is about to, goes on, is unchanged or is held, as the outcome's `repeats` says.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+from sqlalchemy import Connection, Row
+
+from opsintel_dagster.ledger import arrivals, batches, cases
+from opsintel_dagster.ledger.batches import BatchKind, BatchState, Role
+from opsintel_dagster.orchestration import quarantine
+from opsintel_dagster.orchestration.work import Work
+
+REPEAT = "key.repeat"
+ROUTING = {"_route": pl.String, "_route_rule": pl.String}
+REPEATED = {"_arrival": pl.String, "_row": pl.Int64, "_rules": pl.List(pl.String)}
+
+Replaces = list[tuple[str, list[str]]]
+"""Corrections with the arrivals each replaces."""
+
+
+def replaced_by(work: Work, batch: Row[Any], members: Sequence[Row[Any]]) -> Replaces:
+    """The corrections in this batch, each with the arrivals it replaces."""
+    if batch.kind != BatchKind.ARRIVALS:
+        return []
+    with work.installation.ledger.read() as connection:
+        return [
+            (member.id, arrivals.predecessors(connection, member.id))
+            for member in members
+            if member.supersedes is not None
+        ]
+
+
+def is_too_early(work: Work, replaces: Replaces) -> bool:
+    """Whether rows of a replaced arrival are still on their way: what it said is not settled."""
+    olds = [old for _, predecessors in replaces for old in predecessors]
+    with work.installation.ledger.read() as connection:
+        return arrivals.has_open_batches(connection, olds)
+
+
+def compare(
+    work: Work,
+    batch: Row[Any],
+    members: Sequence[Row[Any]],
+    verified: pl.DataFrame,
+    held: Mapping[str, object],
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Split verified rows into those that go on, those that repeat a key, and unchanged ones.
+
+    Returns:
+        The rows that go on; `_arrival`, `_row`, `_rules` of rows held for a repeated key; and the
+        unchanged rows with the route (`_route`, `_route_rule`) they had taken before.
+    """
+    no_repeats = pl.DataFrame(schema=REPEATED)
+    unchanged = verified.clear().with_columns(
+        pl.lit(None, dtype=dtype).alias(name) for name, dtype in ROUTING.items()
+    )
+    replaces = [pair for pair in replaced_by(work, batch, members) if pair[0] not in held]
+    for new, olds in replaces:
+        before = _current_rows(work, olds)
+        if not before.is_empty():
+            verified, same = _without_equal(verified, new, before)
+            unchanged = pl.concat([unchanged, same.select(unchanged.columns)])
+    outcome = work.compiled.outcome
+    if outcome.repeats == "deliver" or not outcome.key or verified.is_empty():
+        return verified, no_repeats, unchanged
+    corrected = {old for _, olds in replaces for old in olds}
+    marked = _mark_repeats(work, batch, members, verified, corrected)
+    if outcome.repeats == "hold":
+        rules = pl.lit([REPEAT], dtype=pl.List(pl.String)).alias("_rules")
+        repeated = marked.filter("_repeats").select("_arrival", "_row", rules)
+        return _minus(verified, repeated), repeated, unchanged
+    same = verified.join(
+        marked.filter("_equal").select("_arrival", "_row"), on=["_arrival", "_row"], how="semi"
+    )
+    without_route = same.with_columns(
+        pl.lit(None, dtype=dtype).alias(name) for name, dtype in ROUTING.items()
+    )
+    return _minus(verified, same), no_repeats, pl.concat([unchanged, without_route])
+
+
+def settle(work: Work, connection: Connection, replaces: Replaces) -> int:
+    """Supersede what is open of the replaced arrivals, in the transaction of the verdict."""
+    olds = [old for _, predecessors in replaces for old in predecessors]
+    if not olds:
+        return 0
+    groups = cases.open_groups(connection, work.name, arrivals=olds)
+    rows = quarantine.open_rows(work.installation, connection, work.name)
+    arrivals.settle(connection, olds)
+    if not groups or rows.is_empty():
+        return 0
+    is_old = pl.col("_arrival").is_in(olds)
+    gone, left = rows.filter(is_old), rows.filter(~is_old)
+    quarantine.resolve(work.compiled, connection, gone, left, "a correction of the arrival")
+    return gone.height
+
+
+def _current_rows(work: Work, olds: Sequence[str]) -> pl.DataFrame:
+    """What the replaced arrivals have delivered, or had repeated unchanged."""
+    with work.installation.ledger.read() as connection:
+        paths = [
+            file.path
+            for batch_id in arrivals.batches_of(connection, olds)
+            for file in batches.files_of(connection, batch_id, Role.ROUTED, Role.UNCHANGED)
+            if file.rows
+        ]
+    if not paths:
+        return pl.DataFrame()
+    rows = work.installation.store.scan(paths)
+    return rows.filter(pl.col("_arrival").is_in(list(olds))).collect()
+
+
+def _without_equal(
+    verified: pl.DataFrame, new: str, before: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Take out the rows of `new` that `before` holds already, as often as it holds them."""
+    columns = [name for name in verified.columns if not name.startswith("_")]
+    missing = [name for name in columns if name not in before.columns]
+    if missing:  # the contract gained columns: nothing is equal to a row without them
+        return verified, verified.clear()
+    nth = pl.int_range(pl.len()).over(columns).alias("_nth")
+    known = before.with_columns(nth).select(*columns, "_nth", *ROUTING)
+    mine = verified.filter(pl.col("_arrival") == new).with_columns(nth)
+    same = mine.join(
+        known, on=[*columns, "_nth"], how="inner", nulls_equal=True, maintain_order="left"
+    )
+    return _minus(verified, same), same.drop("_nth")
+
+
+def _mark_repeats(
+    work: Work,
+    batch: Row[Any],
+    members: Sequence[Row[Any]],
+    verified: pl.DataFrame,
+    corrected: set[str],
+) -> pl.DataFrame:
+    """Say of each row whether an earlier arrival has its key, and whether with equal values."""
+    key = list(work.compiled.outcome.key)
+    values = [name for name in verified.columns if not name.startswith("_")]
+    sequence = pl.DataFrame(
+        {"_arrival": [m.id for m in members], "_seq": [m.seq for m in members]},
+        schema={"_arrival": pl.String, "_seq": pl.Int64},
+    )
+    mine = verified.join(sequence, on="_arrival", how="left", maintain_order="left")
+    before = _earlier_rows(work, batch, mine, corrected)
+    rows = pl.concat([before, mine], how="diagonal_relaxed") if not before.is_empty() else mine
+    rows = rows.filter(pl.all_horizontal(pl.col(key).is_not_null())).sort("_seq", "_row")
+    previous = [pl.col(name).eq_missing(pl.col(name).shift(1).over(key)) for name in values]
+    place = pl.int_range(pl.len()).over(key)
+    marked = rows.with_columns(
+        (place > 0).alias("_repeats"),
+        ((place > 0) & pl.all_horizontal(previous)).alias("_equal"),
+    )
+    return marked.filter(pl.col("_seq") >= 0)
+
+
+def _earlier_rows(
+    work: Work, batch: Row[Any], mine: pl.DataFrame, corrected: set[str]
+) -> pl.DataFrame:
+    """The newest row of each of our keys that earlier batches have delivered or will deliver.
+
+    The routed files are the index of keys: Parquet reads only the key columns to find them.
+    """
+    key = list(work.compiled.outcome.key)
+    with work.installation.ledger.read() as connection:
+        routed = batches.files_of_outcome(
+            connection, work.name, Role.ROUTED, states=(BatchState.ROUTED, BatchState.CLOSED)
+        )
+        waiting = batches.files_of_outcome(
+            connection, work.name, Role.VERIFIED, states=(BatchState.VERIFIED,)
+        )
+    earlier = sorted(
+        (file for file in (*routed, *waiting) if file.rows and file.batch_id != batch.id),
+        key=lambda file: file.seq,
+    )
+    if not earlier:
+        return pl.DataFrame()
+    rows = work.installation.store.scan([file.path for file in earlier])
+    own = [*corrected, *mine["_arrival"].unique()]
+    return (
+        rows.filter(~pl.col("_arrival").is_in(own))
+        .join(mine.lazy().select(key), on=key, how="semi")
+        .collect()
+        .unique(key, keep="last", maintain_order=True)
+        .with_columns(pl.lit(-1, dtype=pl.Int64).alias("_seq"))
+    )
+
+
+def _minus(rows: pl.DataFrame, gone: pl.DataFrame) -> pl.DataFrame:
+    return rows.join(gone, on=["_arrival", "_row"], how="anti", maintain_order="left")

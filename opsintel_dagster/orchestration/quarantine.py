@@ -1,0 +1,137 @@
+"""What lies in quarantine: which rows, under which failure mode, and how they get out of it.
+
+Quarantine files are never changed. A row is out of quarantine when a replay batch carries it
+(`_from`, `_arrival`, `_row` name it) or when its arrival was superseded.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import polars as pl
+from sqlalchemy import Connection
+
+from opsintel_dagster.ledger import arrivals, batches, cases
+from opsintel_dagster.ledger.arrivals import ArrivalState
+from opsintel_dagster.ledger.batches import QUARANTINE_ROLES, BatchKind, Role
+from opsintel_dagster.ledger.cases import QuarantinedGroup
+from opsintel_dagster.orchestration.compiled import Compiled
+from opsintel_dagster.orchestration.installation import Installation
+
+MASKED = "•••"
+NO_VALUE = "(empty)"
+ROW = ["_from", "_arrival", "_row"]
+
+
+def with_causes(compiled: Compiled, rows: pl.DataFrame) -> pl.DataFrame:
+    """Add `_cause`, the failure mode each row belongs to; one look-up per combination of rules."""
+    combinations = rows["_rules"].unique()
+    causes = [compiled.failure_mode_of(rules) for rules in combinations.to_list()]
+    lookup = pl.DataFrame({"_rules": combinations, "_cause": pl.Series(causes, dtype=pl.String)})
+    return rows.join(lookup, on="_rules", how="left", maintain_order="left")
+
+
+def groups_of(rows: pl.DataFrame) -> list[QuarantinedGroup]:
+    """Rows counted by failure mode, arrival and combination of rules."""
+    counted = rows.group_by("_cause", "_arrival", "_rules", maintain_order=True).len()
+    return [
+        QuarantinedGroup(cause, arrival, tuple(rules), count)
+        for cause, arrival, rules, count in counted.iter_rows()
+    ]
+
+
+def offending_values(compiled: Compiled, rows: pl.DataFrame) -> dict[str, dict[str, int]]:
+    """The values that broke a rule, counted by failure mode; personal data stays masked.
+
+    Rules over several columns give the values of all of them; rules over a whole arrival or a
+    malformed line give none, since no single value is at fault.
+    """
+    values: dict[str, dict[str, int]] = {}
+    columns_of = {rule.id: rule.columns for rule in compiled.contract.rules}
+    for (cause,), part in rows.group_by("_cause", maintain_order=True):
+        mine = compiled.rules_of(str(cause))
+        broken = part["_rules"].explode(empty_as_null=False).unique(maintain_order=True)
+        about = dict.fromkeys(
+            column
+            for rule in broken
+            if not mine or rule in mine
+            for column in columns_of.get(rule, ())
+            if column in part.columns
+        )
+        if about:
+            values[str(cause)] = _count(part, list(about), compiled.contract.pii)
+    return values
+
+
+def _count(rows: pl.DataFrame, columns: list[str], pii: Iterable[str]) -> dict[str, int]:
+    shown = [
+        pl.lit(MASKED) if column in pii else pl.col(column).cast(pl.String).fill_null(NO_VALUE)
+        for column in columns
+    ]
+    text = pl.concat_str(shown, separator=" · ").alias("value")
+    counted = (
+        rows.select(text).group_by("value").len().sort("len", "value", descending=[True, False])
+    )
+    return cases.most_common(dict(counted.iter_rows()))
+
+
+def open_rows(
+    installation: Installation,
+    connection: Connection,
+    outcome: str,
+    *,
+    batch_ids: Sequence[str] | None = None,
+) -> pl.DataFrame:
+    """The rows that lie in quarantine now, with `_from`, the batch they lie in.
+
+    `batch_ids` narrows it to what was quarantined in those batches.
+    """
+    files = batches.files_of_outcome(connection, outcome, *QUARANTINE_ROLES)
+    frames = [
+        installation.store.read([file.path]).with_columns(pl.lit(file.batch_id).alias("_from"))
+        for file in files
+        if file.rows and (batch_ids is None or file.batch_id in batch_ids)
+    ]
+    if not frames:
+        return pl.DataFrame()
+    rows = pl.concat(frames, how="diagonal_relaxed")
+    gone = moved_rows(installation, connection, outcome)
+    rows = rows.join(gone, on=ROW, how="anti", maintain_order="left")
+    superseded = arrivals.ids_in_state(connection, outcome, ArrivalState.SUPERSEDED)
+    return rows.filter(~pl.col("_arrival").is_in(superseded))
+
+
+def moved_rows(installation: Installation, connection: Connection, outcome: str) -> pl.DataFrame:
+    """The rows that replay batches carry out of quarantine: `_from`, `_arrival`, `_row`."""
+    files = batches.files_of_outcome(connection, outcome, Role.RAW, kinds=(BatchKind.REPLAY,))
+    paths = [file.path for file in files]
+    if not paths:
+        return pl.DataFrame(schema={"_from": pl.String, "_arrival": pl.String, "_row": pl.Int64})
+    return installation.store.scan(paths).select(ROW).collect()
+
+
+def resolved_groups(rows: pl.DataFrame) -> dict[tuple[str, str, tuple[str, ...]], int]:
+    """Rows counted the way cases count them: by batch, arrival and combination of rules."""
+    counted = rows.group_by("_from", "_arrival", "_rules", maintain_order=True).len()
+    return {
+        (batch, arrival, tuple(rules)): count
+        for batch, arrival, rules, count in counted.iter_rows()
+    }
+
+
+def resolve(
+    compiled: Compiled,
+    connection: Connection,
+    gone: pl.DataFrame,
+    left: pl.DataFrame,
+    closed_by: str,
+) -> list[str]:
+    """Take the rows `gone` out of their cases; `left` are those that stay. Returns closed cases."""
+    closed = []
+    values: Mapping[str, Mapping[str, int]] = (
+        {} if left.is_empty() else offending_values(compiled, left)
+    )
+    for (cause,), part in gone.group_by("_cause", maintain_order=True):
+        identity = cases.case_id(compiled.name, str(cause))
+        remaining = values.get(str(cause), {})
+        if cases.resolve_rows(connection, identity, resolved_groups(part), remaining, closed_by):
+            closed.append(identity)
+    return closed

@@ -1,0 +1,44 @@
+"""Is the promise kept right now, and is every record accounted for?"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row
+
+from opsintel_dagster.ledger import arrivals, batches, cases
+from opsintel_dagster.orchestration.conservation import count_places
+from opsintel_dagster.orchestration.reports import PromiseReport
+from opsintel_dagster.orchestration.stage_delivered import open_route
+from opsintel_dagster.orchestration.work import Work
+
+
+def promise(work: Work) -> PromiseReport:
+    """Judge the promise by what is outstanding, and count the places."""
+    with work.installation.ledger.read() as connection:
+        outstanding = batches.outstanding(connection, work.name)
+        conservation = count_places(
+            work.installation, connection, work.name, lambda route: open_route(work, route)
+        )
+        late = arrivals.count_late(connection, work.name)
+        open_cases = len(cases.listing(connection, [work.name]))
+    oldest = oldest_seconds(outstanding, work.clock())
+    within = work.compiled.outcome.within.total_seconds()
+    return PromiseReport(
+        outcome=work.name,
+        within_seconds=within,
+        outstanding_batches=len(outstanding),
+        oldest_seconds=oldest,
+        is_late=oldest is not None and oldest > within,
+        late_arrivals=late,
+        open_cases=open_cases,
+        records=conservation.received,
+        conservation=conservation,
+    )
+
+
+def oldest_seconds(outstanding: list[Row[Any]], now: datetime) -> float | None:
+    """The age of the oldest outstanding batch, since the source made its records available."""
+    if not outstanding:
+        return None
+    oldest = min(row.available_at for row in outstanding)
+    return max(0.0, (now - oldest).total_seconds())

@@ -1,0 +1,275 @@
+"""Judges claimed batches: every row goes to verified, to quarantine, or is unchanged.
+
+The stage's result is one transaction: the files it wrote, the versions of the references it
+judged by, and the cases its quarantined rows belong to.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+from sqlalchemy import Row
+
+from opsintel_dagster.crashpoints import reached
+from opsintel_dagster.errors import LeaseLost, OpsintelError, ReferenceDown
+from opsintel_dagster.ledger import arrivals, batches, bindings, cases, entries
+from opsintel_dagster.ledger.batches import BatchKind, BatchState, Role
+from opsintel_dagster.orchestration import corrections, quarantine
+from opsintel_dagster.orchestration.raw import read_raw
+from opsintel_dagster.orchestration.references import Reference
+from opsintel_dagster.orchestration.replay import replay_healed
+from opsintel_dagster.orchestration.reports import OpenCase, VerifiedReport
+from opsintel_dagster.orchestration.work import Work
+from opsintel_dagster.verification import mask_pii
+
+TOLERANCE = "arrival.tolerance"
+SAMPLE_ROWS = 20
+
+
+@dataclass
+class Tally:
+    """What the report will say."""
+
+    batches: int = 0
+    received: int = 0
+    verified: int = 0
+    quarantined: int = 0
+    unchanged: int = 0
+    superseded: int = 0
+    replayed: int = 0
+    held: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    broken: Counter[str] = field(default_factory=Counter)
+    warned: Counter[str] = field(default_factory=Counter)
+    waiting: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The rows of one batch, each in exactly one of the three."""
+
+    verified: pl.DataFrame
+    quarantined: pl.DataFrame
+    unchanged: pl.DataFrame
+    warned: Mapping[str, int]
+    held: Mapping[str, tuple[str, ...]]
+
+
+def verify(work: Work) -> VerifiedReport:
+    """Judge every batch that is due; replays of healed rows are made first and judged with them.
+
+    Raises:
+        LeaseLost: another drain has taken over.
+    """
+    tally = Tally()
+    tally.replayed = replay_healed(work, tally.failures)
+    for batch in work.due(BatchState.CLAIMED):
+        try:
+            _verify_batch(work, batch, tally)
+        except LeaseLost:
+            raise
+        except ReferenceDown as error:
+            tally.waiting[batch.id] = str(error)
+            _wait(work, batch, str(error))
+        except (OpsintelError, pl.exceptions.PolarsError) as error:
+            tally.failures[batch.id] = work.failed(batch, error)
+    return _report(work, tally)
+
+
+def _verify_batch(work: Work, batch: Row[Any], tally: Tally) -> None:
+    reached("verify.begun")
+    with work.installation.ledger.read() as connection:
+        members = arrivals.in_batch(connection, batch.id)
+    replaces = corrections.replaced_by(work, batch, members)
+    if replaces and corrections.is_too_early(work, replaces):
+        reason = "the arrivals it corrects are still on their way"
+        tally.waiting[batch.id] = reason
+        _wait(work, batch, reason)
+        return
+    references = work.load_references()
+    judged = _judge(work, batch, members, references)
+    files = {
+        Role.VERIFIED: judged.verified,
+        Role.QUARANTINE: judged.quarantined,
+        Role.UNCHANGED: judged.unchanged,
+    }
+    written = {
+        role: [work.write(batch.id, role, frame)]
+        for role, frame in files.items()
+        if role is Role.VERIFIED or not frame.is_empty()
+    }
+    effective = [old for new, old in replaces if new not in judged.held]
+    reached("verify.written")
+    with work.lease.write() as connection:
+        for role, stored in written.items():
+            batches.add_files(connection, batch.id, role, stored)
+        versions = {name: reference.version for name, reference in references.items()}
+        batches.advance(connection, batch.id, BatchState.VERIFIED, reference_versions=versions)
+        for name, reference in references.items():
+            height = reference.rows.height
+            bindings.used(connection, work.name, name, reference.version, height)
+        if batch.declaration != work.compiled.fingerprint:
+            _repin(work, connection, batch)
+        _open_cases(work, connection, batch, judged)
+        tally.superseded += corrections.settle(work, connection, effective)
+        reason = (
+            f"{judged.verified.height} verified, {judged.quarantined.height} quarantined, "
+            f"{judged.unchanged.height} unchanged"
+        )
+        entries.append(connection, work.name, work.actor, "verified", batch.id, reason)
+    reached("verify.registered")
+    _count(batch, judged, tally)
+
+
+def _judge(
+    work: Work, batch: Row[Any], members: list[Row[Any]], references: dict[str, Reference]
+) -> Judged:
+    raw = read_raw(work, batch, members)
+    verdict = work.compiled.contract.verify(
+        raw,
+        references={name: reference.rows for name, reference in references.items()},
+        columns_of={member.id: tuple(member.columns) for member in members if member.columns},
+    )
+    verified, bad = verdict.valid, verdict.quarantine
+    held = dict(verdict.held)
+    if batch.kind == BatchKind.ARRIVALS:
+        over = _over_tolerance(work, members, bad, held)
+        if over:
+            verified, bad = _hold(raw, verified, bad, over)
+            held |= {arrival: (TOLERANCE,) for arrival in over}
+    verified, repeated, unchanged = corrections.compare(work, batch, members, verified, held)
+    if not repeated.is_empty():
+        rows = raw.join(repeated, on=["_arrival", "_row"], how="inner", maintain_order="left")
+        bad = pl.concat([bad, rows.select(bad.columns)], how="diagonal_relaxed")
+    bad = quarantine.with_causes(work.compiled, bad)
+    return Judged(verified, bad, unchanged, verdict.warnings(), held)
+
+
+def _over_tolerance(
+    work: Work, members: list[Row[Any]], bad: pl.DataFrame, held: Mapping[str, object]
+) -> list[str]:
+    """Arrivals of which a larger share was quarantined than the outcome tolerates."""
+    counts = dict(bad.group_by("_arrival").len().iter_rows())
+    limit = work.compiled.outcome.tolerance
+    return [
+        member.id
+        for member in members
+        if member.records
+        and member.id not in held
+        and counts.get(member.id, 0) / member.records > limit
+    ]
+
+
+def _hold(
+    raw: pl.DataFrame, verified: pl.DataFrame, bad: pl.DataFrame, over: list[str]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Put every row of the arrivals `over` into quarantine; rows that were fine say why too."""
+    is_over = pl.col("_arrival").is_in(over)
+    good = verified.filter(is_over).select("_arrival", "_row")
+    good = good.with_columns(pl.lit([TOLERANCE], dtype=pl.List(pl.String)).alias("_rules"))
+    rows = raw.join(good, on=["_arrival", "_row"], how="inner", maintain_order="left")
+    named = (
+        pl.when(is_over)
+        .then(pl.concat_list(pl.lit([TOLERANCE], dtype=pl.List(pl.String)), "_rules"))
+        .otherwise("_rules")
+    )
+    bad = bad.with_columns(named.alias("_rules"))
+    together = pl.concat([bad, rows.select(bad.columns)], how="diagonal_relaxed")
+    return verified.filter(~is_over), together
+
+
+def _open_cases(work: Work, connection: Any, batch: Row[Any], judged: Judged) -> None:
+    groups = quarantine.groups_of(judged.quarantined)
+    values = quarantine.offending_values(work.compiled, judged.quarantined)
+    owners = {group.failure_mode: work.compiled.owner_of(group.failure_mode) for group in groups}
+    opened = cases.open_with_rows(connection, work.name, batch.id, groups, values, owners)
+    for identity in opened:
+        entries.append(
+            connection, work.name, work.actor, "case", identity, f"opened by batch {batch.id}"
+        )
+
+
+def _repin(work: Work, connection: Any, batch: Row[Any]) -> None:
+    """A deployment came between claim and verdict: say by which declaration it was judged."""
+    compiled = work.compiled
+    batches.pin_declaration(connection, work.name, compiled.fingerprint, compiled.pinned_routes())
+    batches.repin(connection, batch.id, compiled.fingerprint)
+    reason = f"judged by {compiled.fingerprint}, claimed under {batch.declaration}"
+    entries.append(connection, work.name, work.actor, "repinned", batch.id, reason)
+
+
+def _wait(work: Work, batch: Row[Any], reason: str) -> None:
+    """Let the batch wait until a reference, or what this outcome has closed, changes."""
+    names = {work.name, *(use.outcome for use in work.compiled.contract.references)}
+    versions = {name: work.references.version(name) for name in sorted(names)}
+    if (batch.waits_for, batch.reference_versions) != (reason, versions):
+        with work.lease.write() as connection:
+            batches.wait(connection, batch.id, reason, versions)
+            entries.append(connection, work.name, work.actor, "waits", batch.id, reason)
+
+
+def _count(batch: Row[Any], judged: Judged, tally: Tally) -> None:
+    tally.batches += 1
+    if batch.kind == BatchKind.ARRIVALS:
+        tally.received += batch.records
+    tally.verified += judged.verified.height
+    tally.quarantined += judged.quarantined.height
+    tally.unchanged += judged.unchanged.height
+    tally.held |= judged.held
+    tally.warned.update(judged.warned)
+    for group in quarantine.groups_of(judged.quarantined):
+        tally.broken.update(dict.fromkeys(group.rules, group.rows))
+
+
+def _report(work: Work, tally: Tally) -> VerifiedReport:
+    with work.installation.ledger.read() as connection:
+        open_by_rule = cases.open_rows_by_rule(connection, work.name)
+        open_cases = open_cases_of(cases.listing(connection, [work.name]))
+        sample = _sample(work, connection) if tally.quarantined or tally.replayed else None
+    return VerifiedReport(
+        outcome=work.name,
+        batches=tally.batches,
+        received=tally.received,
+        verified=tally.verified,
+        quarantined=tally.quarantined,
+        unchanged=tally.unchanged,
+        superseded=tally.superseded,
+        held=tally.held,
+        broken=dict(tally.broken),
+        warned=dict(tally.warned),
+        open_by_rule=open_by_rule,
+        cases=open_cases,
+        waiting=tally.waiting,
+        replayed=tally.replayed,
+        sample=sample,
+        failures=tally.failures,
+    )
+
+
+def open_cases_of(rows: list[Row[Any]]) -> tuple[OpenCase, ...]:
+    """Case rows of the ledger as the assets and the CLI show them."""
+    return tuple(
+        OpenCase(
+            id=row.id,
+            failure_mode=row.failure_mode,
+            episode=row.episode,
+            owner=row.owner,
+            rows=int(row.open_rows),
+            values=row.facts.get("values", {}),
+            opened_at=row.opened_at,
+            last_seen_at=row.last_seen_at,
+        )
+        for row in rows
+    )
+
+
+def _sample(work: Work, connection: Any) -> pl.DataFrame:
+    """A few rows that lie in quarantine, personal data masked."""
+    files = batches.files_of_outcome(connection, work.name, *batches.QUARANTINE_ROLES)
+    newest = [file.path for file in files if file.rows][-1:]
+    if not newest:
+        return pl.DataFrame()
+    rows = work.installation.store.scan(newest).head(SAMPLE_ROWS).collect()
+    return mask_pii(rows, work.compiled.contract.pii)

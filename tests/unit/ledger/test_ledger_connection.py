@@ -1,0 +1,83 @@
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import insert, select, text
+
+from opsintel_dagster.errors import LedgerError
+from opsintel_dagster.ledger import Ledger
+from opsintel_dagster.ledger.connection import HEAD_REVISION
+from opsintel_dagster.ledger.tables import entry, metadata
+
+
+def test_opening_a_ledger_touches_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "below" / "ledger.db"
+    ledger = Ledger(f"sqlite:///{file}")
+    assert not ledger.exists()
+    assert not file.parent.exists()
+
+
+def test_the_shipped_revisions_make_exactly_the_tables_the_code_uses(database_url: str) -> None:
+    with Ledger(database_url) as ledger:
+        ledger.migrate()
+        with ledger.read() as connection:
+            options = {"version_table": "opsintel_alembic_version"}
+            context = MigrationContext.configure(connection, opts=options)
+            assert compare_metadata(context, metadata) == []
+            assert context.get_current_revision() == HEAD_REVISION
+
+
+def test_migrating_twice_changes_nothing(database_url: str) -> None:
+    with Ledger(database_url) as ledger:
+        ledger.migrate()
+        ledger.migrate()
+        assert ledger.exists()
+
+
+def test_a_ledger_of_a_newer_version_is_refused_with_the_fix(database_url: str) -> None:
+    with Ledger(database_url) as ledger:
+        ledger.migrate()
+        with ledger.write() as connection:
+            connection.execute(text("UPDATE opsintel_alembic_version SET version_num = '9999'"))
+        with pytest.raises(LedgerError, match="upgrade the package"):
+            ledger.migrate()
+
+
+def test_times_come_back_aware_and_equal_whatever_zone_they_were_written_in(
+    database_url: str,
+) -> None:
+    moment = datetime.fromisoformat("2013-03-10T09:30:00.123456+05:30")
+    with Ledger(database_url) as ledger:
+        ledger.migrate()
+        row = {"outcome": "o", "actor": "a", "kind": "k", "subject": "s", "reason": "r"}
+        with ledger.write() as connection:
+            connection.execute(insert(entry).values(at=moment, **row))
+        with ledger.read() as connection:
+            assert connection.execute(select(entry.c.at)).scalar_one() == moment
+            assert connection.execute(select(entry.c.at)).scalar_one().tzinfo is UTC
+
+
+def test_a_read_sees_one_snapshot_while_others_write(database_url: str) -> None:
+    row = {
+        "at": datetime.now(UTC), "outcome": "o", "actor": "a",
+        "kind": "k", "subject": "s", "reason": "r",
+    }  # fmt: skip
+    with Ledger(database_url) as ledger, Ledger(database_url) as other:
+        ledger.migrate()
+        with ledger.read() as connection:
+            before = len(connection.execute(select(entry)).all())
+            with other.write() as writing:
+                writing.execute(insert(entry).values(**row))
+            assert len(connection.execute(select(entry)).all()) == before
+        with ledger.read() as connection:
+            assert len(connection.execute(select(entry)).all()) == before + 1
+
+
+def test_the_password_is_never_shown() -> None:
+    ledger = Ledger("postgresql+psycopg2://ops:secret@127.0.0.1:1/none")
+    assert "secret" not in repr(ledger)
+    with pytest.raises(LedgerError) as caught, ledger.read():
+        pass
+    assert "secret" not in str(caught.value)
