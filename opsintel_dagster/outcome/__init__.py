@@ -4,7 +4,7 @@ from opsintel_dagster.outcome.checks import ContractFacts, check
 from opsintel_dagster.outcome.conditions import Condition, ConditionError, parse_condition
 from opsintel_dagster.outcome.declaration import Outcome
 from opsintel_dagster.outcome.defaults import Defaults, extend
-from opsintel_dagster.outcome.durations import format_duration, parse_duration
+from opsintel_dagster.outcome.durations import DurationError, format_duration, parse_duration
 from opsintel_dagster.outcome.environment import EnvValue, resolve, shown
 from opsintel_dagster.outcome.failure_modes import (
     FailureMode,
@@ -16,7 +16,7 @@ from opsintel_dagster.outcome.failure_modes import (
 from opsintel_dagster.outcome.findings import Finding, Positions
 from opsintel_dagster.outcome.fingerprint import declaration_fingerprint
 from opsintel_dagster.outcome.limits import BatchLimits, ReferencePolicy
-from opsintel_dagster.outcome.loading import Draft, draft_outcome, load_outcome
+from opsintel_dagster.outcome.loading import Draft, draft_outcome, load_defaults, load_outcome
 from opsintel_dagster.outcome.map import describe
 from opsintel_dagster.outcome.names import NOWHERE, RESERVED_RULES, UNMAPPED
 from opsintel_dagster.outcome.positions import read_positions
@@ -34,6 +34,7 @@ __all__ = [
     "ContractFacts",
     "Defaults",
     "Draft",
+    "DurationError",
     "EnvValue",
     "FailureMode",
     "FileReceiver",
@@ -58,6 +59,7 @@ __all__ = [
     "effective_routes",
     "extend",
     "format_duration",
+    "load_defaults",
     "load_outcome",
     "parse_condition",
     "parse_duration",

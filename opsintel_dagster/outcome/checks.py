@@ -1,7 +1,7 @@
 """Checks of a declaration against its contract and its neighbours, when definitions load."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol
 
 import polars as pl
 
@@ -20,15 +20,13 @@ from opsintel_dagster.outcome.routes import Route
 from opsintel_dagster.outcome.sources import UpstreamSource
 from opsintel_dagster.outcome.table_checks import condition_problems, receiver_problems
 
-Severity: TypeAlias = Literal["error", "warning"]
-
 
 class ContractFacts(Protocol):
     """What a compiled contract tells about itself."""
 
     @property
-    def rules(self) -> Mapping[str, Severity]:
-        """The severity of each rule, by the rule's id."""
+    def rules(self) -> Mapping[str, str]:
+        """The severity of each rule, `error` or `warning`, by the rule's id."""
 
     @property
     def columns(self) -> Mapping[str, pl.DataType]:

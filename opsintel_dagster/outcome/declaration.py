@@ -1,9 +1,10 @@
 """The declaration of an outcome: what an operation must produce, and what may go wrong with it."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, field_validator
 
 from opsintel_dagster.outcome.declared import Declared, Origin
 from opsintel_dagster.outcome.defaults import Defaults, extend
@@ -67,15 +68,11 @@ class Outcome(Declared):
         """Fill in what the defaults named by `extends` say, before anything is validated."""
         if not isinstance(data, Mapping) or "extends" not in data:
             return data
-        layers: list[Mapping[str, Any]] = []
-        names: list[Any] = []
-        for item in list_of(data["extends"]):
-            defaults = item if isinstance(item, Defaults) else _named(item, origin)
-            names.append(defaults.name if defaults else item)
-            layers.extend([defaults.stated()] if defaults else [])
+        named = [_named(item, origin) for item in list_of(data["extends"])]
+        layers = [item.stated() for item in named if isinstance(item, Defaults)]
         own = {name: value for name, value in data.items() if name != "extends"}
-        known = {layer_name for layer_name in names if isinstance(layer_name, str)}
-        return {**extend(own, layers), "extends": names} if known or names else own
+        names = [item.name if isinstance(item, Defaults) else item for item in named]
+        return {**extend(own, layers), "extends": names}
 
     @classmethod
     def title_of(cls, data: Any, origin: Origin) -> str:
@@ -99,26 +96,29 @@ class Outcome(Declared):
             )
         return contract
 
-    @field_validator("extends")
+    @field_validator("extends", mode="before")
     @classmethod
-    def _all_known(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        shared = info.context.shared if isinstance(info.context, Origin) else None
-        if shared is None:
-            return names
-        problems = [
-            Problem(
-                (index,),
-                f"there are no defaults `{name}`",
-                did_you_mean(name, shared, plural="defaults"),
+    def _all_known(cls, names: list[Any]) -> list[Any]:
+        unknown = [(at, name) for at, name in enumerate(names) if isinstance(name, _Unknown)]
+        if unknown:
+            raise refusals(
+                Problem((at,), f"there are no defaults `{name.text}`", name.fix)
+                for at, name in unknown
             )
-            for index, name in enumerate(names)
-            if name not in shared
-        ]
-        if problems:
-            raise refusals(problems)
         return names
 
 
-def _named(item: Any, origin: Origin) -> Defaults | None:
-    defaults = origin.shared.get(item) if isinstance(item, str) else None
-    return defaults if isinstance(defaults, Defaults) else None
+@dataclass(frozen=True)
+class _Unknown:
+    """A text in `extends` that names no defaults; kept until validation can say so."""
+
+    text: str
+    fix: str
+
+
+def _named(item: Any, origin: Origin) -> Any:
+    """Give the defaults an item of `extends` means; what is no text is left to validation."""
+    if not isinstance(item, str):
+        return item
+    fix = did_you_mean(item, origin.shared, plural="defaults")
+    return origin.shared.get(item, _Unknown(item, fix))

@@ -18,7 +18,7 @@ class Draft:
     Attributes:
         outcome: The outcome; fields that are `unsound` hold a placeholder.
         findings: Everything that is wrong; empty if the outcome is valid.
-        unsound: The fields the findings are about.
+        unsound: What the findings are about: fields, and names that are none.
     """
 
     outcome: Outcome
@@ -49,16 +49,12 @@ def draft_outcome(
         return Draft(Outcome.model_validate(data, context=origin))
     except DeclarationError as error:
         findings = tuple(error.findings)
-    merged = dict(Outcome.prepare(data, origin)) if isinstance(data, Mapping) else {}
-    unsound = frozenset(merged) | frozenset(Outcome.model_fields)
-    sound = dict(_PLACEHOLDERS)
-    for name in Outcome.model_fields:
-        if name in merged and _is_sound(name, merged[name], origin):
-            sound[name] = merged[name]
-            unsound -= {name}
-        elif name not in merged and name not in _PLACEHOLDERS:
-            unsound -= {name}
-    return Draft(Outcome.model_validate(sound), findings, unsound & set(Outcome.model_fields))
+    written = Outcome.prepare(data, origin) if isinstance(data, Mapping) else {}
+    fields = {name: value for name, value in written.items() if name != "extends"}
+    sound = {name: value for name, value in fields.items() if _is_sound(name, value)}
+    unsound = (fields.keys() | _PLACEHOLDERS.keys()) - sound.keys()
+    outcome = Outcome.model_validate({**_PLACEHOLDERS, **sound})
+    return Draft(outcome, findings, frozenset(unsound))
 
 
 _PLACEHOLDERS: Mapping[str, Any] = {
@@ -72,10 +68,10 @@ _PLACEHOLDERS: Mapping[str, Any] = {
 """What stands in a required field that was written wrongly, until it is corrected."""
 
 
-def _is_sound(name: str, value: Any, origin: Origin) -> bool:
+def _is_sound(name: str, value: Any) -> bool:
     """Validate one field alone, the rest being placeholders."""
     try:
-        Outcome.model_validate({**_PLACEHOLDERS, name: value}, context=Origin(shared=origin.shared))
+        Outcome.model_validate({**_PLACEHOLDERS, name: value})
     except DeclarationError:
         return False
     return True
@@ -103,3 +99,19 @@ def load_outcome(
     if draft.findings:
         raise DeclarationError(draft.findings)
     return draft.outcome
+
+
+def load_defaults(
+    data: Mapping[str, Any], *, source: str, positions: Positions | None = None
+) -> Defaults:
+    """Read defaults that outcomes may extend.
+
+    Args:
+        data: What was written.
+        source: What to call them in findings while they have no name.
+        positions: From `read_positions`, where they were read from a text.
+
+    Raises:
+        DeclarationError: They are not valid; the error carries every finding.
+    """
+    return Defaults.model_validate(data, context=Origin(source=source, positions=positions or {}))

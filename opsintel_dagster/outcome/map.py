@@ -1,23 +1,28 @@
 """The map of an outcome: its declaration as a page a person reads, in Markdown."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from opsintel_dagster.outcome.declaration import Outcome
 from opsintel_dagster.outcome.durations import format_duration
 from opsintel_dagster.outcome.environment import shown
 from opsintel_dagster.outcome.failure_modes import FailureMode, GoOn
 from opsintel_dagster.outcome.masking import mask
-from opsintel_dagster.outcome.names import NOWHERE
+from opsintel_dagster.outcome.names import NOWHERE, UNMAPPED
 from opsintel_dagster.outcome.receivers import ReceiverSpec, TableReceiver
 from opsintel_dagster.outcome.routes import Route, effective_routes
 from opsintel_dagster.outcome.sources import FilesSource, Source
 
 _NOTHING = "—"
+_COUNTED = "rows go on, counted"
+_UNDECIDED = "quarantine until somebody decides"
 
 
 def describe(
-    outcome: Outcome, *, rules: Iterable[str] = (), routes: Sequence[Route] | None = None
+    outcome: Outcome,
+    *,
+    rules: Mapping[str, str] | None = None,
+    routes: Sequence[Route] | None = None,
 ) -> str:
     """Write the map of an outcome: what is promised, what is correct, what may go wrong.
 
@@ -26,15 +31,16 @@ def describe(
 
     Args:
         outcome: The outcome.
-        rules: The rules of its contract; those no failure mode names are listed as `unmapped`.
+        rules: The severity of each rule of its contract; those no failure mode names are listed
+            as `unmapped`.
         routes: The decision table, if `outcome.routes` is the path of a file.
     """
     sections = [
         f"**{_line(outcome.promise)}**",
         _facts(outcome),
         outcome.description.strip(),
-        _correct(outcome, tuple(rules)),
-        _failure_modes(outcome),
+        _correct(outcome, tuple(rules or ())),
+        _failure_modes(outcome, rules or {}),
         _routes(outcome, routes),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
@@ -74,10 +80,8 @@ def _correct(outcome: Outcome, rules: Sequence[str]) -> str:
     return "\n".join(lines) if len(lines) > 2 else ""
 
 
-def _failure_modes(outcome: Outcome) -> str:
-    if not outcome.failure_modes:
-        return ""
-    rows = [
+def _failure_modes(outcome: Outcome, rules: Mapping[str, str]) -> str:
+    rows: list[tuple[str, ...]] = [
         (
             _code(mode.name) + (f" {_line(mode.description)}" if mode.description else ""),
             _codes(mode.rules),
@@ -87,8 +91,23 @@ def _failure_modes(outcome: Outcome) -> str:
         )
         for mode in outcome.failure_modes
     ]
+    rows += _unnamed(outcome, rules)
+    if not rows:
+        return ""
     head = ("failure mode", "rules", "a person today", "the system instead", "owner")
     return "### What may go wrong\n\n" + _table(head, rows)
+
+
+def _unnamed(outcome: Outcome, rules: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
+    """Rules no failure mode names: what happens to the rows that break them all the same."""
+    named = {rule for mode in outcome.failure_modes for rule in mode.rules}
+    owner = _code(outcome.owner)
+    unmapped = [rule for rule in rules if rule not in named and rules[rule] != "warning"]
+    if unmapped:
+        yield _code(UNMAPPED), _codes(unmapped), _NOTHING, _UNDECIDED, owner
+    warnings = [rule for rule in rules if rule not in named and rules[rule] == "warning"]
+    if warnings:
+        yield _NOTHING, _codes(warnings), _NOTHING, _COUNTED, owner
 
 
 def _human_step(mode: FailureMode) -> str:
@@ -99,10 +118,10 @@ def _human_step(mode: FailureMode) -> str:
 
 def _remedy(mode: FailureMode) -> str:
     if isinstance(mode.remedy, GoOn):
-        return "rows go on, counted"
+        return _COUNTED
     if mode.remedy.replay_when:
         return f"quarantine; replay when {_code(mode.remedy.replay_when)} changes"
-    return "quarantine until somebody decides"
+    return _UNDECIDED
 
 
 def _routes(outcome: Outcome, routes: Sequence[Route] | None) -> str:
@@ -111,7 +130,7 @@ def _routes(outcome: Outcome, routes: Sequence[Route] | None) -> str:
         if isinstance(outcome.routes, str):
             return f"### Where it goes\n\nas the decision table {_code(outcome.routes)} says"
         table = outcome.routes
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             str(number),
             _code(route.when) if route.when else "always",
@@ -125,7 +144,7 @@ def _routes(outcome: Outcome, routes: Sequence[Route] | None) -> str:
     if not rows:
         return ""
     return "### Where it goes\n\nThe first that holds takes the record.\n\n" + _table(
-        ("", "when", "to", "receiver"), rows
+        ("#", "when", "to", "receiver"), rows
     )
 
 
