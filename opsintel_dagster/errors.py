@@ -2,6 +2,7 @@
 
     OpsintelError
     ├── DeclarationError      findings in one or more declarations, all at once
+    ├── ContractError         a schema that cannot be verified exactly; every problem at once
     ├── SettingsError         the environment lacks or garbles something
     ├── SourceError
     │   ├── SourceDown        the place the arrivals come from cannot be reached
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from opsintel_dagster.outcome.findings import Finding
+    from opsintel_dagster.verification.problems import ContractProblem
 
 
 class OpsintelError(Exception):
@@ -37,6 +39,16 @@ class DeclarationError(OpsintelError):
         count = len(self.findings)
         head = f"{count} problem{'s' if count != 1 else ''} in the declaration of outcomes:"
         super().__init__("\n".join([head, *(f"  - {finding}" for finding in self.findings)]))
+
+
+class ContractError(OpsintelError):
+    """A schema cannot be verified exactly; carries every problem, not just the first."""
+
+    def __init__(self, contract: str, problems: "Sequence[ContractProblem]") -> None:
+        self.contract = contract
+        self.problems = tuple(problems)
+        head = f"contract {contract} cannot be verified exactly:"
+        super().__init__("\n".join([head, *(f"  - {problem}" for problem in self.problems)]))
 
 
 class SettingsError(OpsintelError):

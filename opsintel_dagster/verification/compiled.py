@@ -1,0 +1,137 @@
+"""The rules of a contract in the form in which they are judged."""
+
+from dataclasses import dataclass
+
+import polars as pl
+from pandera.api.checks import Check
+
+from opsintel_dagster.verification.recording import WHOLE_FRAME, builtin_name, record
+from opsintel_dagster.verification.references import judged_columns, reference_of
+from opsintel_dagster.verification.rules import Rule, Severity, Tier
+from opsintel_dagster.verification.schema_reading import ContractColumn
+from opsintel_dagster.verification.separable import is_row_wise, keeps_length
+
+
+@dataclass(frozen=True, slots=True)
+class CellRule:
+    """`<column>.coerce` or `<column>.not_null`."""
+
+    rule: Rule
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
+class UniqueRule:
+    """A set of columns that no two rows of an arrival share."""
+
+    rule: Rule
+    columns: tuple[str, ...]
+    report: str
+    ignores_null: bool
+    """Whether rows with a null among the columns are left in peace (the key's are)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRule:
+    """A Pandera check, with its expressions where those decide each row alone."""
+
+    rule: Rule
+    check: Check
+    column: str | None
+    expressions: tuple[pl.Expr, ...] | None
+
+    @property
+    def key(self) -> str:
+        """What Pandera hands the check as its key."""
+        return self.column or WHOLE_FRAME
+
+    def what_decides(self) -> list[object]:
+        """Everything the check's verdict depends on but the data, for the fingerprint."""
+        check = self.check
+        name = builtin_name(check)
+        function = vars(check)["_check_fn"] if name is None else name
+        if self.rule.reference is not None:
+            function = "in_reference"
+        arguments = vars(check)["_check_kwargs"]
+        return [self.rule.id, self.key, function, arguments, check.ignore_na, check.element_wise]
+
+    def current_expressions(self) -> tuple[pl.Expr, ...] | None:
+        """The expressions to judge by now; None if Pandera has to run the check.
+
+        A built-in check says the same for ever. Any other function is asked again, since it may
+        have looked at the clock or at a variable; if it no longer selects row-wise
+        expressions, it is Pandera's turn.
+        """
+        if self.expressions is None or builtin_name(self.check) is not None:
+            return self.expressions
+        now = record(self.check, self.key)
+        if now is None or len(now) != len(self.expressions):
+            return None
+        if all(a.meta.eq(b) or is_row_wise(a) for a, b in zip(now, self.expressions, strict=True)):
+            return now
+        return None
+
+
+class CheckRefused(Exception):
+    """The check can never run; the text says why."""
+
+
+def compile_check(
+    check: Check,
+    column: str | None,
+    rule_id: str,
+    description: str,
+    columns: dict[str, ContractColumn],
+) -> CheckRule:
+    """Find the first tier in which the check is judged exactly.
+
+    Raises:
+        CheckRefused: Pandera could not run it on any frame of the contract's dtypes.
+    """
+    severity = Severity.WARNING if check.raise_warning else Severity.ERROR
+    use = reference_of(check)
+    if use is not None:
+        looked_at = judged_columns(check, column)
+        unknown = [name for name in looked_at if name not in columns]
+        if unknown:
+            message = f"it looks up {', '.join(unknown)}, which is no column of the contract"
+            raise CheckRefused(message)
+        rule = Rule(rule_id, looked_at, severity, Tier.ROW, use, description)
+        return CheckRule(rule, check, column, None)
+    expressions = record(check, column or WHOLE_FRAME)
+    tier, roots = _tier(check, expressions, columns)
+    own = (column,) if column is not None else ()
+    looked_at = tuple(dict.fromkeys((*own, *roots)))
+    rule = Rule(rule_id, looked_at, severity, tier, None, description)
+    return CheckRule(rule, check, column, expressions if tier is Tier.ROW else None)
+
+
+def _tier(
+    check: Check, expressions: tuple[pl.Expr, ...] | None, columns: dict[str, ContractColumn]
+) -> tuple[Tier, tuple[str, ...]]:
+    if builtin_name(check) == "unique_values_eq":
+        return Tier.TABLE, ()
+    if expressions is None:
+        return Tier.OPAQUE, ()
+    empty = pl.LazyFrame(schema={name: column.dtype for name, column in columns.items()})
+    try:
+        outputs = empty.select(expressions).collect_schema()
+    except pl.exceptions.PolarsError as error:
+        raise CheckRefused(str(error).split("\n", maxsplit=1)[0]) from error
+    names, is_exact = _roots(expressions, columns)
+    is_boolean = all(isinstance(dtype, pl.Boolean) for dtype in outputs.dtypes())
+    if is_boolean and is_exact and all(map(is_row_wise, expressions)):
+        return Tier.ROW, names
+    return (Tier.FRAME if keeps_length(expressions) else Tier.TABLE), names
+
+
+def _roots(
+    expressions: tuple[pl.Expr, ...], columns: dict[str, ContractColumn]
+) -> tuple[tuple[str, ...], bool]:
+    """The columns looked at, and whether they are the same in every arrival."""
+    try:
+        found = [name for expression in expressions for name in expression.meta.root_names()]
+    except pl.exceptions.PolarsError:
+        # A selector picks from the columns that are there, which optional ones may not be.
+        return tuple(columns), all(column.is_required for column in columns.values())
+    return tuple(dict.fromkeys(found)), True

@@ -1,0 +1,266 @@
+"""Judging typed rows: every rule once, one mask a rule.
+
+Rules that one row decides are one Polars pass over the batch. The others are judged for each
+arrival on its own, in the order of its records, so that verdicts depend neither on how batches
+were cut nor on how rows were shuffled.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from opsintel_dagster.verification.compiled import CellRule, CheckRule, UniqueRule
+from opsintel_dagster.verification.references import found_in
+from opsintel_dagster.verification.rules import Rule, Severity, Tier
+from opsintel_dagster.verification.running import TableVerdict, run_check
+from opsintel_dagster.verification.uniqueness import arrival_codes, repeated
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Typed rows with what is known about them."""
+
+    frame: pl.DataFrame
+    arrivals: pl.Series
+    numbers: pl.Series
+    failed: Mapping[str, pl.Series]
+    """Column to the rows whose cell is no value of its dtype."""
+    every_arrival: Sequence[str]
+    """The arrivals to judge, those without rows too."""
+    absent: Mapping[str, frozenset[str]]
+    """Arrival to the optional columns it lacks."""
+
+
+@dataclass(slots=True)
+class Judgement:
+    """The masks of the rules somebody breaks, and the arrivals that are held."""
+
+    broken: dict[str, pl.Series] = field(default_factory=dict)
+    warned: dict[str, pl.Series] = field(default_factory=dict)
+    table_warnings: Counter[str] = field(default_factory=Counter)
+    holds: list[tuple[str, str, str]] = field(default_factory=list)
+    """(arrival, rule, why)"""
+
+    def add(self, rule: Rule, mask: pl.Series) -> None:
+        """Note who breaks `rule`, if anybody does."""
+        if mask.any():
+            masks = self.broken if rule.severity is Severity.ERROR else self.warned
+            masks[rule.id] = mask if rule.id not in masks else masks[rule.id] | mask
+
+    def hold(self, rule: Rule, arrival: str, why: str, arrivals: pl.Series) -> None:
+        """Hold `arrival`: every row of it breaks the rule."""
+        self.holds.append((arrival, rule.id, why))
+        mask = arrivals == arrival
+        if mask.any():
+            self.broken[rule.id] = (
+                mask if rule.id not in self.broken else self.broken[rule.id] | mask
+            )
+
+
+class Judge:
+    """One pass over the rows of one batch."""
+
+    def __init__(self, rows: Rows, references: Mapping[str, pl.DataFrame]) -> None:
+        self.rows = rows
+        self.references = references
+        self.judgement = Judgement()
+        self._untyped = dict(rows.failed)
+
+    def coerce(self, rules: Iterable[CellRule]) -> None:
+        """Cells that are no value of their dtype."""
+        for one in rules:
+            if one.column in self.rows.failed:
+                self.judgement.add(one.rule, self.rows.failed[one.column])
+
+    def not_null(self, rules: Iterable[CellRule]) -> None:
+        """Empty cells where there may be none; NaN counts as empty, as in Pandera."""
+        for one in rules:
+            values = self.rows.frame.get_column(one.column)
+            is_empty = values.is_null()
+            if values.dtype.is_float():
+                is_empty |= values.is_nan().fill_null(value=False)
+            self._add(one.rule, is_empty, (one.column,))
+
+    def key_not_null(self, rule: Rule) -> None:
+        """Rows without a whole key, whether their arrival has the columns or not."""
+        columns = self.rows.frame.select(rule.columns)
+        empty = [_is_empty(values) for values in columns]
+        mask = pl.select(pl.any_horizontal(empty)).to_series()
+        self.judgement.add(rule, self._less(mask, self._failed(rule.columns)))
+
+    def unique(self, rules: Sequence[UniqueRule]) -> None:
+        """Rows that share with another of their arrival what must be theirs alone."""
+        codes = arrival_codes(self.rows.arrivals) if rules else None
+        known: dict[tuple[frozenset[str], str], pl.Series] = {}
+        for one in rules:
+            same = (frozenset(one.columns), one.report)
+            if same not in known:
+                known[same] = repeated(
+                    self.rows.frame.select(one.columns),
+                    codes,
+                    self.rows.numbers,
+                    self._taking_part(one.columns),
+                    one.report,
+                )
+            mask = known[same]
+            if one.ignores_null and mask.any():
+                empty = [_is_empty(values) for values in self.rows.frame.select(one.columns)]
+                mask &= ~pl.select(pl.any_horizontal(empty)).to_series()
+            self.judgement.add(one.rule, mask)
+
+    def checks(self, rules: Sequence[CheckRule]) -> None:
+        """Every check of the schema, each in its tier."""
+        by_row: list[tuple[CheckRule, pl.Expr]] = []
+        by_arrival: list[CheckRule] = []
+        for one in rules:
+            if one.rule.reference is not None:
+                self._look_up(one)
+                continue
+            expressions = one.current_expressions()
+            if expressions is None:
+                by_arrival.append(one)
+            else:
+                by_row.append((one, _broken(expressions, ignore_na=one.check.ignore_na)))
+        by_arrival += self._by_row(by_row)
+        if by_arrival:
+            self._by_arrival(by_arrival)
+
+    def _by_row(self, rules: Sequence[tuple[CheckRule, pl.Expr]]) -> list[CheckRule]:
+        """Judge in one pass; returns the checks that raised, which then concern arrivals."""
+        raised = []
+        for one, mask in _masks(self.rows.frame, rules):
+            if mask is None:
+                raised.append(one)
+                continue
+            self._hold_without_columns(one)
+            self._add(one.rule, mask, one.rule.columns)
+        return raised
+
+    def _look_up(self, one: CheckRule) -> None:
+        use = one.rule.reference
+        if use is None:
+            return
+        found = found_in(self.rows.frame.select(one.rule.columns), use, self.references)
+        self._hold_without_columns(one)
+        self._add(one.rule, ~found.fill_null(value=True), one.rule.columns)
+
+    def _hold_without_columns(self, one: CheckRule) -> None:
+        """A check that looks at an optional column has no verdict where the column is missing."""
+        for arrival, absent in self.rows.absent.items():
+            lacking = [name for name in one.rule.columns if name in absent]
+            if lacking and one.column not in absent:
+                why = f"it looks at {', '.join(lacking)}, which the arrival does not have"
+                self.judgement.hold(one.rule, arrival, why, self.rows.arrivals)
+
+    def _by_arrival(self, rules: Sequence[CheckRule]) -> None:
+        for arrival, positions in self._arrivals():
+            absent = self.rows.absent.get(arrival, frozenset())
+            frame = self.rows.frame[positions].drop(absent, strict=False)
+            for one in rules:
+                if one.column in absent:
+                    continue
+                is_table = one.rule.tier is Tier.TABLE
+                verdict = run_check(one.check, one.key, frame, has_rows=not is_table)
+                if isinstance(verdict, pl.Series):
+                    nobody = pl.zeros(self.rows.frame.height, dtype=pl.Boolean, eager=True)
+                    bad = positions.filter(verdict)
+                    self._add(one.rule, nobody.scatter(bad, True), one.rule.columns)
+                else:
+                    self._table(one.rule, arrival, verdict)
+
+    def _table(self, rule: Rule, arrival: str, verdict: TableVerdict) -> None:
+        if verdict.is_kept:
+            return
+        if rule.severity is Severity.WARNING and not verdict.has_raised:
+            self.judgement.table_warnings[rule.id] += 1
+        else:
+            self.judgement.hold(rule, arrival, verdict.why, self.rows.arrivals)
+
+    def _arrivals(self) -> Iterator[tuple[str, pl.Series]]:
+        """Each arrival with the positions of its rows, in the order of its records."""
+        index = pl.DataFrame([self.rows.arrivals.alias("a"), self.rows.numbers.alias("n")])
+        ordered = index.with_row_index("at").sort("n", maintain_order=True)
+        groups = ordered.group_by("a", maintain_order=True).agg("at")
+        positions = dict(zip(groups["a"], groups["at"], strict=True))
+        nothing = pl.Series("at", [], dtype=pl.UInt32)
+        for arrival in self.rows.every_arrival:
+            yield arrival, positions.get(arrival, nothing)
+
+    def _add(self, rule: Rule, mask: pl.Series, columns: Sequence[str]) -> None:
+        """Note who breaks `rule`, except where one of `columns` has no value to be judged.
+
+        A cell that is no value of its dtype breaks `coerce` and nothing else; a column an arrival
+        does not have is not judged in it, as in Pandera.
+        """
+        if not mask.any():
+            return
+        looked_at = columns or self.rows.frame.columns
+        mask = self._less(mask, self._failed(looked_at))
+        without = [
+            arrival
+            for arrival, absent in self.rows.absent.items()
+            if any(column in absent for column in columns)
+        ]
+        if without:
+            mask &= ~self.rows.arrivals.is_in(without)
+        self.judgement.add(rule, mask)
+
+    def _failed(self, columns: Iterable[str]) -> list[pl.Series]:
+        return [self.rows.failed[name] for name in columns if name in self.rows.failed]
+
+    @staticmethod
+    def _less(mask: pl.Series, others: Iterable[pl.Series]) -> pl.Series:
+        for other in others:
+            mask &= ~other
+        return mask
+
+    def _taking_part(self, columns: Sequence[str]) -> pl.Series | None:
+        """Rows whose values are there to be compared; an absent column counts as all null."""
+        outside = self._failed(columns)
+        lacking = [
+            arrival
+            for arrival, absent in self.rows.absent.items()
+            if all(column in absent for column in columns)
+        ]
+        if lacking:
+            outside.append(self.rows.arrivals.is_in(lacking))
+        if not outside:
+            return None
+        return self._less(pl.ones(len(outside[0]), dtype=pl.Boolean, eager=True), outside)
+
+
+def _is_empty(values: pl.Series) -> pl.Series:
+    is_empty = values.is_null()
+    return (
+        is_empty | values.is_nan().fill_null(value=False) if values.dtype.is_float() else is_empty
+    )
+
+
+def _broken(expressions: Sequence[pl.Expr], *, ignore_na: bool) -> pl.Expr:
+    """Pandera's reduction of what a check selected to one verdict a row, negated."""
+    return ~pl.all_horizontal(expressions).fill_null(value=ignore_na)
+
+
+def _masks(
+    frame: pl.DataFrame, rules: Sequence[tuple[CheckRule, pl.Expr]]
+) -> Iterator[tuple[CheckRule, pl.Series | None]]:
+    """The mask of each rule in one pass; None for a rule whose expression raises on these rows."""
+    if not rules:
+        return
+    try:
+        masks = frame.select(mask.alias(one.rule.id) for one, mask in rules)
+    except pl.exceptions.PolarsError:
+        for one, mask in rules:
+            yield one, _alone(lambda mask=mask: frame.select(mask.alias("mask")).to_series())
+        return
+    for one, _ in rules:
+        yield one, masks.get_column(one.rule.id)
+
+
+def _alone(judge: Callable[[], pl.Series]) -> pl.Series | None:
+    try:
+        return judge()
+    except pl.exceptions.PolarsError:
+        return None

@@ -1,0 +1,109 @@
+"""Is an expression decided by one row alone?
+
+Polars' own `is_row_separable` says yes to means, windows and shifts, so it proves nothing. This
+walk over the serialized expression accepts only what is listed; a node that is not, or a form
+that cannot be serialized, is not row-wise and the rule falls to the next tier. `is_in` of a
+column, `to_date` without a format and literal series look row-wise and are not.
+"""
+
+import json
+from typing import Any, Final
+
+import polars as pl
+
+_BOOLEAN: Final = frozenset(
+    "IsNull IsNotNull IsNan IsNotNan IsFinite IsInfinite Not IsBetween IsClose AllHorizontal "
+    "AnyHorizontal".split()
+)
+_TEXT: Final = frozenset(
+    "Contains StartsWith EndsWith LenBytes LenChars Lowercase Uppercase StripChars StripCharsStart "
+    "StripCharsEnd StripPrefix StripSuffix Slice Head Tail Replace Extract CountMatches Find ZFill "
+    "PadStart PadEnd ConcatHorizontal Reverse".split()
+)
+_TEMPORAL: Final = frozenset(
+    "Millennium Century Year IsoYear Quarter Month Week WeekDay Day OrdinalDay Time Date Datetime "
+    "Hour Minute Second Millisecond Microsecond Nanosecond TotalDays TotalHours TotalMinutes "
+    "TotalSeconds TotalMilliseconds TotalMicroseconds TotalNanoseconds ToString CastTimeUnit "
+    "ConvertTimeZone TimeStamp Truncate OffsetBy IsLeapYear MonthStart MonthEnd".split()
+)
+_PLAIN: Final = frozenset(
+    "Abs Negate Round Floor Ceil Sign Clip Coalesce FillNull Log Exp Pow AsStruct".split()
+)
+
+
+def is_row_wise(expression: pl.Expr) -> bool:
+    """Whether the value at a row depends on that row only, and there is one for each row."""
+    try:
+        tree = json.loads(expression.meta.serialize(format="json"))
+    except (pl.exceptions.PolarsError, TypeError, ValueError):
+        return False  # Python inside
+    return _is_listed(tree) and _has_column(tree)
+
+
+def keeps_length(expressions: tuple[pl.Expr, ...]) -> bool:
+    """Whether the expressions give a value for each row, as far as Polars can say."""
+    try:
+        return all(expression.meta.is_length_preserving() for expression in expressions)
+    except pl.exceptions.PolarsError:
+        return False
+
+
+def _is_listed(node: Any) -> bool:
+    if not isinstance(node, dict) or len(node) != 1:
+        return False
+    ((kind, body),) = node.items()
+    match kind:
+        case "Column" | "Selector":
+            return True
+        case "Literal":
+            return "Scalar" in body or "Dyn" in body
+        case "BinaryExpr":
+            return _is_listed(body["left"]) and _is_listed(body["right"])
+        case "Alias":
+            return _is_listed(body[0])
+        case "KeepName":
+            return _is_listed(body)
+        case "RenameAlias" | "Cast":
+            return _is_listed(body["expr"])
+        case "Ternary":
+            return all(_is_listed(body[part]) for part in ("predicate", "truthy", "falsy"))
+        case "Function":
+            return _is_listed_function(body["function"], body["input"])
+        case _:
+            return False
+
+
+def _is_listed_function(function: Any, arguments: list[Any]) -> bool:
+    family, detail = _named(function)
+    name, options = _named(detail) if detail is not None else (family, None)
+    match family:
+        case "Boolean" if name == "IsIn":
+            listed = "Literal" in arguments[1]
+        case "Boolean":
+            listed = name in _BOOLEAN
+        case "StringExpr" if name == "Strptime":
+            listed = options[1]["format"] is not None
+        case "StringExpr":
+            listed = name in _TEXT
+        case "TemporalExpr":
+            listed = name in _TEMPORAL
+        case _:
+            listed = family in _PLAIN
+    return listed and all(_is_listed(argument) for argument in arguments)
+
+
+def _named(part: Any) -> tuple[str, Any]:
+    if isinstance(part, str):
+        return part, None
+    if isinstance(part, dict) and len(part) == 1:
+        return next(iter(part.items()))
+    return "", None
+
+
+def _has_column(node: Any) -> bool:
+    if isinstance(node, dict):
+        return any(
+            key in {"Column", "Selector"} or (key != "Literal" and _has_column(value))
+            for key, value in node.items()
+        )
+    return isinstance(node, list) and any(_has_column(part) for part in node)

@@ -1,0 +1,47 @@
+"""What verifying a batch found."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Every row of the batch, in one of two frames, in the order in which it came."""
+
+    valid: pl.DataFrame
+    """`_arrival`, `_row`, `_line` and the contract's columns, typed."""
+    quarantine: pl.DataFrame
+    """The raw columns and `_rules`: the error rules the row breaks, in the contract's order."""
+    held: Mapping[str, tuple[str, ...]]
+    """Arrivals that cannot be judged row by row, with the rules that say so."""
+    hold_reasons: Mapping[str, tuple[str, ...]]
+    """The same arrivals, with a sentence for each of those rules that names the columns."""
+    warned: Mapping[str, int]
+
+    def counts(self) -> dict[str, int]:
+        """How many quarantined rows break each rule; a row that breaks two counts in both."""
+        total: Counter[str] = Counter()
+        for rules, rows in self.cooccurrence_counts().items():
+            for rule in rules:
+                total[rule] += rows
+        return dict(total)
+
+    def warnings(self) -> dict[str, int]:
+        """How many rows went on although they break a warning rule.
+
+        A rule with one answer for an arrival counts the arrivals.
+        """
+        return dict(self.warned)
+
+    def cooccurrence_counts(self) -> dict[tuple[str, ...], int]:
+        """How many quarantined rows break exactly this set of rules, most frequent first."""
+        sets = Counter(
+            {
+                tuple(rules): rows
+                for rules, rows in self.quarantine.group_by("_rules").len().iter_rows()
+            }
+        )
+        return dict(sorted(sets.items(), key=lambda item: (-item[1], item[0])))
