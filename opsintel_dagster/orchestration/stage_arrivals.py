@@ -13,7 +13,7 @@ import polars as pl
 
 from opsintel_dagster.crashpoints import reached
 from opsintel_dagster.errors import SourceDown, SourceUnreadable, SourceVanished
-from opsintel_dagster.ingestion import Intake, Reading, Sighting, open_source
+from opsintel_dagster.ingestion import ArrivalSource, Reading, Sighting, open_source
 from opsintel_dagster.ledger import arrivals, batches, cases, entries
 from opsintel_dagster.ledger.arrivals import ArrivalState, NewArrival
 from opsintel_dagster.ledger.batches import BatchKind, Role
@@ -28,6 +28,7 @@ from opsintel_dagster.store import StoredFile
 
 READABLE = "readable"
 LONGEST_SETTLE_SECONDS = 10.0
+SETTLE_STEP_SECONDS = 0.25
 
 
 @dataclass
@@ -73,9 +74,9 @@ def claim(work: Work) -> ArrivalsReport:
     """
     tally = Tally()
     try:
-        intake = open_intake(work.compiled, work.installation, work.open_feed)
-        sightings, unsettled = _settled(work, intake)
-        for group in _groups(work, intake, sightings, tally):
+        source = open_arrival_source(work.compiled, work.installation, work.open_feed)
+        sightings, unsettled = _settled(work, source)
+        for group in _groups(work, source, sightings, tally):
             _register(work, group, tally)
     except SourceDown as error:
         return _report(work, tally, 0, source_down=str(error))
@@ -83,9 +84,9 @@ def claim(work: Work) -> ArrivalsReport:
     return _report(work, tally, unsettled)
 
 
-def open_intake(
+def open_arrival_source(
     compiled: Compiled, installation: Installation, open_feed: FeedOpener | None = None
-) -> Intake:
+) -> ArrivalSource:
     """The source of the outcome, ready to be polled.
 
     Raises:
@@ -106,30 +107,35 @@ def open_intake(
 
 
 def unknown_sightings(
-    compiled: Compiled, installation: Installation, intake: Intake
+    compiled: Compiled, installation: Installation, source: ArrivalSource
 ) -> list[Sighting]:
     """What the source has that the ledger does not know, oldest first."""
-    sightings = intake.poll()
+    sightings = source.poll()
     with installation.ledger.read() as connection:
         names = [seen.name for seen in sightings]
         known = arrivals.known_marks(connection, compiled.name, names)
     return [seen for seen in sightings if known.get(seen.name) != (seen.size, seen.mark)]
 
 
-def _settled(work: Work, intake: Intake) -> tuple[list[Sighting], int]:
-    """Give what is there and stands still; wait once for what may still be written."""
-    news = unknown_sightings(work.compiled, work.installation, intake)
-    moving = [seen for seen in news if not intake.is_settled(seen, work.clock())]
-    if moving:
-        time.sleep(min(intake.settle_seconds, LONGEST_SETTLE_SECONDS))
-        news = unknown_sightings(work.compiled, work.installation, intake)
-        moving = [seen for seen in news if not intake.is_settled(seen, work.clock())]
-    still = set(moving)
-    return [seen for seen in news if seen not in still], len(moving)
+def _settled(work: Work, source: ArrivalSource) -> tuple[list[Sighting], int]:
+    """Give what is there and stands still; wait a little for what may still be written."""
+    news = unknown_sightings(work.compiled, work.installation, source)
+    waited = 0.0
+    while waited < LONGEST_SETTLE_SECONDS and not _all_settled(work, source, news):
+        time.sleep(SETTLE_STEP_SECONDS)
+        waited += SETTLE_STEP_SECONDS
+    if waited:  # what was written meanwhile has another mark, and another age
+        news = unknown_sightings(work.compiled, work.installation, source)
+    settled = [seen for seen in news if source.is_settled(seen, work.clock())]
+    return settled, len(news) - len(settled)
+
+
+def _all_settled(work: Work, source: ArrivalSource, news: Sequence[Sighting]) -> bool:
+    return all(source.is_settled(seen, work.clock()) for seen in news)
 
 
 def _groups(
-    work: Work, intake: Intake, sightings: Sequence[Sighting], tally: Tally
+    work: Work, source: ArrivalSource, sightings: Sequence[Sighting], tally: Tally
 ) -> Iterator[Group]:
     """Read the arrivals one after the other and group them within the limits of a batch."""
     limits = work.compiled.outcome.batch
@@ -145,7 +151,7 @@ def _groups(
             group = Group()
         tally.seen += 1
         try:
-            with intake.open(seen) as reading:
+            with source.open(seen) as reading:
                 yield from _read(work, seen, reading, group, tally)
                 if group.parts:  # it was too large to share a batch
                     yield group
