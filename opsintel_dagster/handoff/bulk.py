@@ -52,6 +52,8 @@ def _copy(connection: Connection, staging: Table, rows: pl.DataFrame) -> None:
     """COPY as CSV: an empty value is null, a quoted empty one is empty text, on both sides."""
     quoted = connection.dialect.identifier_preparer
     columns = ", ".join(quoted.quote(column) for column in rows.columns)
+    # No values are bound into a COPY, so the percent signs doubled for that are single again.
+    columns = columns.replace("%%", "%")
     statement = (
         f"COPY {quoted.format_table(staging)} ({columns}) FROM STDIN "
         "WITH (FORMAT csv, ENCODING 'UTF8')"

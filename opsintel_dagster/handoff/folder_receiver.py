@@ -155,6 +155,7 @@ class FolderReceiver(Receiver):
         """
         if is_local(self._folder) and not self._folder.is_dir():
             raise ReceiverDown(self.address, "there is no such folder; is it mounted?")
+        self._folder.fs.invalidate_cache()  # a listing from before the delivery proves nothing
         if not self._folder.exists():
             return set()  # object stores have no empty folders
         return {path.name for path in self._folder.iterdir()}

@@ -79,7 +79,7 @@ def rows_of(connection: Connection, target: Table, deliveries: list[str]) -> dic
             .where(written_by.in_(deliveries[start : start + 500]))
             .group_by(written_by)
         )
-        found.update(row.tuple() for row in connection.execute(counts))
+        found |= {row[0]: row[1] for row in connection.execute(counts)}
     return found
 
 
