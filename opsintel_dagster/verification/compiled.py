@@ -72,7 +72,7 @@ class CheckRule:
         return None
 
 
-class CheckRefused(Exception):
+class CheckRefusedError(Exception):
     """The check can never run; the text says why."""
 
 
@@ -86,7 +86,7 @@ def compile_check(
     """Find the first tier in which the check is judged exactly.
 
     Raises:
-        CheckRefused: Pandera could not run it on any frame of the contract's dtypes.
+        CheckRefusedError: Pandera could not run it on any frame of the contract's dtypes.
     """
     severity = Severity.WARNING if check.raise_warning else Severity.ERROR
     use = reference_of(check)
@@ -95,14 +95,15 @@ def compile_check(
         unknown = [name for name in looked_at if name not in columns]
         if unknown:
             message = f"it looks up {', '.join(unknown)}, which is no column of the contract"
-            raise CheckRefused(message)
+            raise CheckRefusedError(message)
         rule = Rule(rule_id, looked_at, severity, Tier.ROW, use, description)
         return CheckRule(rule, check, column, None)
     expressions = record(check, column or WHOLE_FRAME)
     tier, roots = _tier(check, expressions, columns)
     own = (column,) if column is not None else ()
     looked_at = tuple(dict.fromkeys((*own, *roots)))
-    rule = Rule(rule_id, looked_at, severity, tier, None, description)
+    is_about_arrival = tier is not Tier.ROW and not check.element_wise
+    rule = Rule(rule_id, looked_at, severity, tier, None, description, is_about_arrival)
     return CheckRule(rule, check, column, expressions if tier is Tier.ROW else None)
 
 
@@ -117,7 +118,7 @@ def _tier(
     try:
         outputs = empty.select(expressions).collect_schema()
     except pl.exceptions.PolarsError as error:
-        raise CheckRefused(str(error).split("\n", maxsplit=1)[0]) from error
+        raise CheckRefusedError(str(error).split("\n", maxsplit=1)[0]) from error
     names, is_exact = _roots(expressions, columns)
     is_boolean = all(isinstance(dtype, pl.Boolean) for dtype in outputs.dtypes())
     if is_boolean and is_exact and all(map(is_row_wise, expressions)):

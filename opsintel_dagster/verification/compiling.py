@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from opsintel_dagster.errors import ContractError
 from opsintel_dagster.verification.compiled import (
     CellRule,
-    CheckRefused,
+    CheckRefusedError,
     CheckRule,
     UniqueRule,
     compile_check,
@@ -67,7 +67,7 @@ def compile_rules(
     coerce, not_null = _cell_rules(facts)
     key_not_null = _key_not_null(facts, key)
     unique = _unique_rules(facts, key)
-    taken = [one.rule.id for one in (*coerce, *not_null, *unique)]
+    taken = [one.rule.id for one in (*coerce, *not_null)] + [one.rule.id for one in unique]
     checks = _check_rules(facts, taken, problems)
     if problems:
         raise ContractError(facts.name, problems)
@@ -75,7 +75,8 @@ def compile_rules(
 
 
 def _cell_rules(facts: SchemaFacts) -> tuple[tuple[CellRule, ...], tuple[CellRule, ...]]:
-    coerce, not_null = [], []
+    coerce: list[CellRule] = []
+    not_null: list[CellRule] = []
     for name, column in facts.columns.items():
         if not reads_every_text(column.dtype):
             text = describe_dtype(name, column.dtype)
@@ -97,7 +98,7 @@ def _key_not_null(facts: SchemaFacts, key: tuple[str, ...]) -> Rule | None:
 
 
 def _unique_rules(facts: SchemaFacts, key: tuple[str, ...]) -> tuple[UniqueRule, ...]:
-    declared = [
+    declared: list[tuple[tuple[str, ...], str]] = [
         ((name,), column.report_duplicates)
         for name, column in facts.columns.items()
         if column.is_unique
@@ -107,12 +108,12 @@ def _unique_rules(facts: SchemaFacts, key: tuple[str, ...]) -> tuple[UniqueRule,
     for columns, report in declared:
         text = f"No two records of an arrival have the same {', '.join(columns)}."
         rule_id = f"{'+'.join(columns)}.unique"
-        rule = Rule(rule_id, columns, Severity.ERROR, Tier.FRAME, None, text)
+        rule = Rule(rule_id, columns, Severity.ERROR, Tier.FRAME, None, text, True)
         if rule_id not in rules or report == "all":
             rules[rule_id] = UniqueRule(rule, columns, report, ignores_null=False)
     if key:
         text = f"No two records of an arrival have the same key ({', '.join(key)})."
-        rule = Rule(KEY_UNIQUE, key, Severity.ERROR, Tier.FRAME, None, text)
+        rule = Rule(KEY_UNIQUE, key, Severity.ERROR, Tier.FRAME, None, text, True)
         rules[KEY_UNIQUE] = UniqueRule(rule, key, "all", ignores_null=True)
     return tuple(rules.values())
 
@@ -126,11 +127,11 @@ def _check_rules(
         for check in column.checks
     ]
     declared += [DeclaredCheck(check, None) for check in facts.checks]
-    rules = []
+    rules: list[CheckRule] = []
     for one, rule_id in zip(declared, name_checks(declared, taken, problems), strict=True):
         try:
             rule = compile_check(one.check, one.column, rule_id, describe(one), dict(facts.columns))
-        except CheckRefused as refusal:
+        except CheckRefusedError as refusal:
             fix = "Fit the check to the column's dtype, or the dtype to the check"
             problems.append(ContractProblem(f"rule {rule_id!r}", f"it cannot run: {refusal}", fix))
         else:

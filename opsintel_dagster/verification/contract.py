@@ -20,7 +20,7 @@ from opsintel_dagster.verification.verdict import Verdict
 _NO_REFERENCES: Final[Mapping[str, pl.DataFrame]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Contract:
     """A Pandera schema, checked to be verifiable exactly, and ready to verify batches.
 
@@ -83,6 +83,9 @@ class Contract:
 
         Args:
             raw: Control columns (`_arrival`, `_row`, ... as in the design) and the source's own.
+                With `_standing` it is a replay: rules over a whole arrival keep the verdict they
+                gave, since a part of it cannot be judged by them again; only what is repeated
+                within the part is condemned anew.
             references: Outcome name to the rows to look values up in.
             columns_of: Arrival to the columns it brought, in order; None if all arrivals have the
                 columns of `raw`. An arrival without records stands here only.
@@ -110,18 +113,27 @@ class Contract:
             every_arrival=[a for a in presence.arrivals if a not in presence.held],
             absent={a: c for a, c in presence.absent.items() if a not in presence.held},
         )
-        judgement = self._judge(rows, references)
-        rule_ids = [rule.id for rule in self.rules]
-        return split(raw, unjudged, cells.frame, judgement, rule_ids, presence.held)
+        judgement = self._judge(rows, references, is_part="_standing" in raw.columns)
+        return split(
+            raw,
+            unjudged,
+            cells.frame,
+            judgement=judgement,
+            rules=[rule.id for rule in self.rules],
+            held_columns=presence.held,
+        )
 
-    def _judge(self, rows: Rows, references: Mapping[str, pl.DataFrame]) -> Judgement:
+    def _judge(
+        self, rows: Rows, references: Mapping[str, pl.DataFrame], *, is_part: bool
+    ) -> Judgement:
         judge = Judge(rows, references)
         judge.coerce(self._compiled.coerce)
         judge.not_null(self._compiled.not_null)
         if self._compiled.key_not_null is not None:
             judge.key_not_null(self._compiled.key_not_null)
         judge.unique(self._compiled.unique)
-        judge.checks(self._compiled.checks)
+        checks = self._compiled.checks
+        judge.checks([one for one in checks if not (is_part and one.rule.is_about_arrival)])
         return judge.judgement
 
 

@@ -27,7 +27,8 @@ _BUILTIN: Final = {
 
 def describe(declared: DeclaredCheck) -> str:
     """The check's own words if it has some, else what its arguments say."""
-    check, subject = declared.check, declared.column or "every column"
+    check = declared.check
+    subject = declared.column or "every column"
     for own in (check.description, check.title):
         if own and own.strip():
             return _shortened(own)
@@ -51,24 +52,24 @@ def _builtin(name: str, arguments: dict[str, Any]) -> str:
         case "in_range":
             low = "[" if arguments.get("include_min", True) else "("
             high = "]" if arguments.get("include_max", True) else ")"
-            return f"lies in {low}{arguments['min_value']}, {arguments['max_value']}{high}"
+            said = f"lies in {low}{arguments['min_value']}, {arguments['max_value']}{high}"
         case "isin":
-            return f"is one of {_some(arguments['allowed_values'])}"
+            said = f"is one of {_some(arguments['allowed_values'])}"
         case "notin":
-            return f"is none of {_some(arguments['forbidden_values'])}"
-        case "str_length" if arguments.get("exact_value") is not None:
-            return f"has {arguments['exact_value']} characters"
+            said = f"is none of {_some(arguments['forbidden_values'])}"
         case "str_length":
-            low, high = arguments.get("min_value"), arguments.get("max_value")
-            bounds = [f"at least {low}"] if low is not None else []
-            bounds += [f"at most {high}"] if high is not None else []
-            return f"has {' and '.join(bounds)} characters"
+            said = f"has {_length(arguments)} characters"
         case "unique_values_eq":
-            return f"has exactly the values {_some(arguments['values'])}"
-        case _ if name in _BUILTIN:
-            return _BUILTIN[name].format(**arguments)
+            said = f"has exactly the values {_some(arguments['values'])}"
         case _:
-            return f"passes {name}"
+            said = _BUILTIN.get(name, f"passes {name}").format(**arguments)
+    return said
+
+
+def _length(arguments: dict[str, Any]) -> str:
+    bounds = [("", "exact_value"), ("at least ", "min_value"), ("at most ", "max_value")]
+    given = [f"{word}{arguments[key]}" for word, key in bounds if arguments.get(key) is not None]
+    return " and ".join(given)
 
 
 def _some(values: Any) -> str:

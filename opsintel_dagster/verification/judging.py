@@ -6,7 +6,7 @@ were cut nor on how rows were shuffled.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -66,7 +66,6 @@ class Judge:
         self.rows = rows
         self.references = references
         self.judgement = Judgement()
-        self._untyped = dict(rows.failed)
 
     def coerce(self, rules: Iterable[CellRule]) -> None:
         """Cells that are no value of their dtype."""
@@ -253,14 +252,14 @@ def _masks(
         masks = frame.select(mask.alias(one.rule.id) for one, mask in rules)
     except pl.exceptions.PolarsError:
         for one, mask in rules:
-            yield one, _alone(lambda mask=mask: frame.select(mask.alias("mask")).to_series())
+            yield one, _mask_alone(frame, mask)
         return
     for one, _ in rules:
         yield one, masks.get_column(one.rule.id)
 
 
-def _alone(judge: Callable[[], pl.Series]) -> pl.Series | None:
+def _mask_alone(frame: pl.DataFrame, mask: pl.Expr) -> pl.Series | None:
     try:
-        return judge()
+        return frame.select(mask.alias("mask")).to_series()
     except pl.exceptions.PolarsError:
         return None

@@ -5,7 +5,7 @@ with a recorder in place of the frame, it hands the expression over, and nothing
 about the check. A check that does anything else with the frame is opaque.
 """
 
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import polars as pl
 from pandera.api.checks import Check
@@ -80,7 +80,9 @@ def record(check: Check, key: str) -> tuple[pl.Expr, ...] | None:
         return None
     recorder = Recorder()
     try:
-        chosen = function_of(check)(PolarsData(recorder, key), **vars(check)["_check_kwargs"])
+        chosen = function_of(check)(
+            PolarsData(cast("pl.LazyFrame", recorder), key), **vars(check)["_check_kwargs"]
+        )
     except Exception:  # noqa: BLE001 - any failure on a stand-in means: it is no plain selection
         return None
     if recorder.is_opaque or not isinstance(chosen, Selection) or chosen.origin is not recorder:

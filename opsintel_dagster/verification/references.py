@@ -6,9 +6,10 @@ up in are handed to `Contract.verify`; for Pandera's own `validate` they are han
 there.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any
 
 import pandera.polars as pa
@@ -20,7 +21,9 @@ from opsintel_dagster.errors import ReferenceDown
 from opsintel_dagster.verification.lossless import are_of_one_kind, cast_lossless
 from opsintel_dagster.verification.rules import ReferenceUse
 
-_at_hand: ContextVar[Mapping[str, pl.DataFrame]] = ContextVar("references", default={})
+_at_hand: ContextVar[Mapping[str, pl.DataFrame]] = ContextVar(
+    "references", default=MappingProxyType({})
+)
 
 
 @contextmanager
@@ -36,9 +39,6 @@ def references(frames: Mapping[str, pl.DataFrame]) -> Iterator[None]:
 class ReferenceCheck(Check):
     """A Pandera check that values are found in a reference; in a model, also a decorator."""
 
-    use: ReferenceUse
-    own: tuple[str, ...]
-
     def __call__(self, check_obj: Any, column: str | None = None) -> Any:
         """Judge a frame, as Pandera asks it to; or decorate a method of a model."""
         if isinstance(check_obj, classmethod) or callable(check_obj):
@@ -51,6 +51,7 @@ class ReferenceCheck(Check):
         return Check.get_backend(check_obj)
 
     def _decorate(self, method: Any) -> Any:
+        """What `pandera.check` makes of a method, with this check in the method's place."""
         function = method.__func__ if isinstance(method, classmethod) else method
         plain = vars(self)["_check_fn"]
 
@@ -58,20 +59,22 @@ class ReferenceCheck(Check):
             found: pl.LazyFrame = plain(data)
             return found
 
-        looks_up.__name__ = self.name if self.name != plain.__name__ else function.__name__
+        name = str(function.__name__ if self.name == plain.__name__ else self.name)
+        looks_up.__name__ = name
         looks_up.__doc__ = function.__doc__
         options: dict[str, Any] = {
-            "name": looks_up.__name__,
+            "name": name,
             "raise_warning": self.raise_warning,
             "description": self.description or function.__doc__,
             "statistics": self.statistics,
         }
-        if len(self.own) > 1 or self.statistics["whole_frame"]:
+        own = judged_columns(self, None)
+        if _is_whole_frame(self):
             return pa.dataframe_check(**options)(looks_up)
-        if not self.own:
-            message = f"in_reference({str(self.use)!r}) on {function.__name__}: name its column=..."
+        if not own:
+            message = f"in_reference({str(reference_of(self))!r}) over {name}: name its column=..."
             raise TypeError(message)
-        return pa.check(*self.own, **options)(looks_up)
+        return pa.check(*own, **options)(looks_up)
 
 
 def in_reference(
@@ -85,10 +88,10 @@ def in_reference(
 ) -> ReferenceCheck:
     """Check that values stand in another outcome's delivered rows.
 
-    As a check of a column: ``Column(str, in_reference("airport_register.faa", name="dest_known"))``.
-    Of several columns together, at the level of the frame: ``in_reference("fleet", on=["carrier",
-    "tail"])``, or ``on={"tail": "tailnum"}`` where the reference calls them otherwise. In a model,
-    over a method whose name becomes the rule's and whose docstring its description::
+    As a check of a column: ``Column(str, in_reference("airport_register.faa"))``. Of several
+    columns together, at the level of the frame: ``in_reference("fleet", on=["carrier", "tail"])``,
+    or ``on={"tail": "tailnum"}`` where the reference calls them otherwise. In a model, over a
+    method whose name becomes the rule's and whose docstring its description::
 
         @in_reference("airport_register.faa", column="dest")
         def dest_known(cls): "The destination is in the airport register."
@@ -119,27 +122,33 @@ def in_reference(
         frame = data.lazyframe.select(judged).collect()
         return pl.LazyFrame({"found": found_in(frame, use, _at_hand.get())})
 
-    check = ReferenceCheck(
+    return ReferenceCheck(
         in_reference,
         name=name,
         raise_warning=raise_warning,
         description=description,
         statistics={"reference": use, "columns": own, "whole_frame": bool(pairs)},
     )
-    check.use, check.own = use, own
-    return check
 
 
 def reference_of(check: Check) -> ReferenceUse | None:
     """The reference `check` looks values up in, if it does."""
-    use = (check.statistics or {}).get("reference")
+    use = _statistics(check).get("reference")
     return use if isinstance(use, ReferenceUse) else None
 
 
 def judged_columns(check: Check, column: str | None) -> tuple[str, ...]:
     """The contract's columns that a check of a reference looks up."""
-    own: tuple[str, ...] = check.statistics["columns"]
-    return own if check.statistics["whole_frame"] or column is None else (column,)
+    own: tuple[str, ...] = _statistics(check)["columns"]
+    return own if _is_whole_frame(check) or column is None else (column,)
+
+
+def _is_whole_frame(check: Check) -> bool:
+    return bool(_statistics(check)["whole_frame"])
+
+
+def _statistics(check: Check) -> dict[str, Any]:
+    return check.statistics or {}
 
 
 def found_in(

@@ -62,7 +62,8 @@ class Rule:
     """One rule of a contract.
 
     `columns` are the contract's columns it looks at, the judged one first; empty for Python over
-    the whole frame, where nobody can know.
+    the whole frame, where nobody can know. `is_about_arrival` says that one row alone does not
+    decide it: a part of an arrival cannot be judged by it again.
     """
 
     id: str
@@ -71,8 +72,4 @@ class Rule:
     tier: Tier
     reference: ReferenceUse | None
     description: str
-
-    @property
-    def is_judged_by_row(self) -> bool:
-        """Whether one row alone decides it, so that a part of an arrival can be judged again."""
-        return self.tier is Tier.ROW
+    is_about_arrival: bool = False

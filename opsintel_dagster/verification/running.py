@@ -41,11 +41,13 @@ def run_check(
             warnings.simplefilter("ignore", pl.exceptions.PolarsInefficientMapWarning)
             warnings.simplefilter("ignore", pl.exceptions.PerformanceWarning)
             result = backend(frame.lazy(), None if key == WHOLE_FRAME else key)
-            output = result.check_output.collect().get_column(CHECK_OUTPUT_KEY)
+            output: pl.Series = result.check_output.collect().get_column(CHECK_OUTPUT_KEY)
             is_kept = bool(result.check_passed.collect().item())
     except Exception as error:  # noqa: BLE001 - a check is anybody's code; its error is a verdict
         text = " ".join(str(error).split())[:300]
-        return TableVerdict(False, f"the check raised {type(error).__name__}: {text}", True)
+        return TableVerdict(
+            is_kept=False, why=f"the check raised {type(error).__name__}: {text}", has_raised=True
+        )
     answers_by_row = result.failure_cases is not None and len(output) == frame.height
     if has_rows and answers_by_row:
         return ~output

@@ -4,7 +4,7 @@ Everything Pandera-specific about *declarations* stands in this module; everythi
 its checks in `recording` and `judging`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -175,21 +175,11 @@ def _is_value_of(default: object, dtype: pl.DataType) -> bool:
         return False
 
 
-def _plain_dtype(declared: Any, refuse: Any) -> pl.DataType | None:
+def _plain_dtype(declared: Any, refuse: Callable[[str, str], None]) -> pl.DataType | None:
     """The one Polars dtype a Pandera dtype stands for, if it stands for one."""
-    if declared is None:
-        refuse("it has no dtype, so neither cells nor routes can be typed", "Give it one")
-        return None
-    if isinstance(declared, polars_engine.PanderaSchema | polars_engine.PydanticModel):
-        refuse("a nested schema has no verdict per cell", "Use pl.Struct, or flatten it to columns")
-        return None
-    if isinstance(declared, polars_engine.Category):
-        refuse("pa.Category has no verdict per cell", "Use pl.Enum([...]) or a String with isin")
-        return None
-    if getattr(declared, "time_zone_agnostic", False):
-        refuse(
-            "any time zone is no dtype a cell can get", "Name the zone: pl.Datetime('us', 'UTC')"
-        )
+    why = _why_no_verdict(declared)
+    if why is not None:
+        refuse(*why)
         return None
     dtype = declared.type
     if isinstance(dtype, type):
@@ -198,13 +188,29 @@ def _plain_dtype(declared: Any, refuse: Any) -> pl.DataType | None:
         except TypeError:
             refuse(f"{dtype.__name__} alone is no dtype", f"Complete it: pl.{dtype.__name__}(...)")
             return None
-    if isinstance(dtype, pl.Object | pl.Null | pl.Unknown):
-        refuse(f"{dtype} is no dtype a text can become", "Use a dtype that has values")
-        return None
-    if not isinstance(dtype, pl.DataType):
-        refuse(f"{declared} is no Polars dtype", "Use a Polars dtype")
+    if not isinstance(dtype, pl.DataType) or isinstance(dtype, pl.Object | pl.Null | pl.Unknown):
+        refuse(f"{dtype} is no dtype a text can become", "Use a Polars dtype that has values")
         return None
     return dtype
+
+
+def _why_no_verdict(declared: Any) -> tuple[str, str] | None:
+    """Reason and fix, where a Pandera dtype gives no verdict per cell."""
+    match declared:
+        case None:
+            why = "it has no dtype, so neither cells nor routes can be typed", "Give it one"
+        case polars_engine.PanderaSchema() | polars_engine.PydanticModel():
+            fix = "Use pl.Struct, or flatten it to columns"
+            why = "a nested schema has no verdict per cell", fix
+        case polars_engine.Category():
+            fix = "Use pl.Enum([...]), or a String with isin"
+            why = "pandera's Category has no verdict per cell", fix
+        case polars_engine.DateTime(time_zone_agnostic=True):
+            fix = "Name the zone: pl.Datetime('us', 'UTC')"
+            why = "any time zone is no dtype a cell can get", fix
+        case _:
+            return None
+    return why
 
 
 def _unique_sets(
@@ -213,14 +219,14 @@ def _unique_sets(
     declared = schema.unique or []
     sets = [declared] if all(isinstance(part, str) for part in declared) else declared
     unique = tuple(tuple(dict.fromkeys(part)) for part in sets if part)
-    for columns in unique:
-        for name in columns:
-            if name not in schema.columns:
-                problems.append(
-                    ContractProblem(
-                        f"unique {'+'.join(columns)}",
-                        f"column {name!r} is not declared",
-                        f"Declare it, or use one of {', '.join(map(str, schema.columns))}",
-                    )
-                )
+    problems.extend(
+        ContractProblem(
+            f"unique {'+'.join(columns)}",
+            f"column {name!r} is not declared",
+            f"Declare it, or use some of {', '.join(map(str, schema.columns))}",
+        )
+        for columns in unique
+        for name in columns
+        if name not in schema.columns
+    )
     return unique

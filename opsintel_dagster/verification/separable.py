@@ -12,22 +12,103 @@ from typing import Any, Final
 import polars as pl
 
 _BOOLEAN: Final = frozenset(
-    "IsNull IsNotNull IsNan IsNotNan IsFinite IsInfinite Not IsBetween IsClose AllHorizontal "
-    "AnyHorizontal".split()
+    {
+        "IsNull",
+        "IsNotNull",
+        "IsNan",
+        "IsNotNan",
+        "IsFinite",
+        "IsInfinite",
+        "Not",
+        "IsBetween",
+        "IsClose",
+        "AllHorizontal",
+        "AnyHorizontal",
+    }
 )
 _TEXT: Final = frozenset(
-    "Contains StartsWith EndsWith LenBytes LenChars Lowercase Uppercase StripChars StripCharsStart "
-    "StripCharsEnd StripPrefix StripSuffix Slice Head Tail Replace Extract CountMatches Find ZFill "
-    "PadStart PadEnd ConcatHorizontal Reverse".split()
+    {
+        "Contains",
+        "StartsWith",
+        "EndsWith",
+        "LenBytes",
+        "LenChars",
+        "Lowercase",
+        "Uppercase",
+        "StripChars",
+        "StripCharsStart",
+        "StripCharsEnd",
+        "StripPrefix",
+        "StripSuffix",
+        "Slice",
+        "Head",
+        "Tail",
+        "Replace",
+        "Extract",
+        "CountMatches",
+        "Find",
+        "ZFill",
+        "PadStart",
+        "PadEnd",
+        "ConcatHorizontal",
+        "Reverse",
+    }
 )
 _TEMPORAL: Final = frozenset(
-    "Millennium Century Year IsoYear Quarter Month Week WeekDay Day OrdinalDay Time Date Datetime "
-    "Hour Minute Second Millisecond Microsecond Nanosecond TotalDays TotalHours TotalMinutes "
-    "TotalSeconds TotalMilliseconds TotalMicroseconds TotalNanoseconds ToString CastTimeUnit "
-    "ConvertTimeZone TimeStamp Truncate OffsetBy IsLeapYear MonthStart MonthEnd".split()
+    {
+        "Millennium",
+        "Century",
+        "Year",
+        "IsoYear",
+        "Quarter",
+        "Month",
+        "Week",
+        "WeekDay",
+        "Day",
+        "OrdinalDay",
+        "Time",
+        "Date",
+        "Datetime",
+        "Hour",
+        "Minute",
+        "Second",
+        "Millisecond",
+        "Microsecond",
+        "Nanosecond",
+        "TotalDays",
+        "TotalHours",
+        "TotalMinutes",
+        "TotalSeconds",
+        "TotalMilliseconds",
+        "TotalMicroseconds",
+        "TotalNanoseconds",
+        "ToString",
+        "CastTimeUnit",
+        "ConvertTimeZone",
+        "TimeStamp",
+        "Truncate",
+        "OffsetBy",
+        "IsLeapYear",
+        "MonthStart",
+        "MonthEnd",
+    }
 )
 _PLAIN: Final = frozenset(
-    "Abs Negate Round Floor Ceil Sign Clip Coalesce FillNull Log Exp Pow AsStruct".split()
+    {
+        "Abs",
+        "Negate",
+        "Round",
+        "Floor",
+        "Ceil",
+        "Sign",
+        "Clip",
+        "Coalesce",
+        "FillNull",
+        "Log",
+        "Exp",
+        "Pow",
+        "AsStruct",
+    }
 )
 
 
@@ -49,33 +130,32 @@ def keeps_length(expressions: tuple[pl.Expr, ...]) -> bool:
 
 
 def _is_listed(node: Any) -> bool:
-    if not isinstance(node, dict) or len(node) != 1:
-        return False
-    ((kind, body),) = node.items()
+    kind, body = _named(node)
     match kind:
         case "Column" | "Selector":
-            return True
-        case "Literal":
-            return "Scalar" in body or "Dyn" in body
+            inner: list[Any] = []
+        case "Literal" if "Scalar" in body or "Dyn" in body:
+            inner = []
         case "BinaryExpr":
-            return _is_listed(body["left"]) and _is_listed(body["right"])
+            inner = [body["left"], body["right"]]
         case "Alias":
-            return _is_listed(body[0])
+            inner = [body[0]]
         case "KeepName":
-            return _is_listed(body)
+            inner = [body]
         case "RenameAlias" | "Cast":
-            return _is_listed(body["expr"])
+            inner = [body["expr"]]
         case "Ternary":
-            return all(_is_listed(body[part]) for part in ("predicate", "truthy", "falsy"))
-        case "Function":
-            return _is_listed_function(body["function"], body["input"])
+            inner = [body["predicate"], body["truthy"], body["falsy"]]
+        case "Function" if _is_listed_function(body["function"], body["input"]):
+            inner = body["input"]
         case _:
             return False
+    return all(map(_is_listed, inner))
 
 
 def _is_listed_function(function: Any, arguments: list[Any]) -> bool:
     family, detail = _named(function)
-    name, options = _named(detail) if detail is not None else (family, None)
+    name, options = _named(detail)
     match family:
         case "Boolean" if name == "IsIn":
             listed = "Literal" in arguments[1]
@@ -89,7 +169,7 @@ def _is_listed_function(function: Any, arguments: list[Any]) -> bool:
             listed = name in _TEMPORAL
         case _:
             listed = family in _PLAIN
-    return listed and all(_is_listed(argument) for argument in arguments)
+    return listed
 
 
 def _named(part: Any) -> tuple[str, Any]:

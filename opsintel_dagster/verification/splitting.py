@@ -15,6 +15,7 @@ def split(
     raw: pl.DataFrame,
     unjudged: pl.Series,
     typed: pl.DataFrame,
+    *,
     judgement: Judgement,
     rules: Sequence[str],
     held_columns: Mapping[str, str],
@@ -37,7 +38,9 @@ def split(
     front = [name for name in ("_arrival", "_row", "_line") if name in raw.columns]
     came = raw.select(front) if len(judged_at) == raw.height else raw.select(front)[judged_at]
     valid = pl.concat([came, typed], how="horizontal").filter(goes_on)
-    broken = _broken(unjudged, judged_at, goes_on, judgement, rules, standing)
+    broken = _broken(
+        unjudged, judged_at, goes_on, judgement=judgement, rules=rules, standing=standing
+    )
     reasons = list_reasons(broken, rules)
     quarantine = raw[reasons.get_column("_at")].with_columns(reasons.get_column("_rules"))
     held, why = _holds(judgement, held_columns)
@@ -61,6 +64,7 @@ def _broken(
     unjudged: pl.Series,
     judged_at: pl.Series,
     goes_on: pl.Series,
+    *,
     judgement: Judgement,
     rules: Sequence[str],
     standing: pl.Series | None,

@@ -15,17 +15,17 @@ infinity, years beyond what nanoseconds hold wrapped around), so shapes are chec
 | Datetime with zone | the same followed by `Z`, `+02:00` or `+0200` | without an offset: a guess |
 | Time | `09:05[:07[.123]]` | `24:00`, `9:05` |
 | Duration | `[-]P1DT2H3M4.5S` (no years, months), `[-]HH:MM:SS[.5]` | a bare number: no unit |
-| String, Categorical | every text | – |
+| String, Categorical | every text | - |
 | Enum | its categories, to the letter | everything else |
-| Binary | every text, as UTF-8 | – |
-| List, Array, Struct | – | every text |
+| Binary | every text, as UTF-8 | - |
+| List, Array, Struct | - | every text |
 
 Fractions of a second finer than the dtype's unit are accepted only if they are zeros. The empty
 text is null everywhere but in String, where it stays the empty text. `nan` is read as NaN, which
 `<column>.not_null` counts as null.
 """
 
-from typing import Final
+from typing import Final, Literal
 
 import polars as pl
 
@@ -66,7 +66,7 @@ def _datetime(text: pl.Expr, dtype: pl.Datetime) -> pl.Expr:
         shape, form = shape + _OFFSET, form + "%#z"
     shaped = _only(text, shape)
 
-    def read(unit: str) -> pl.Expr:
+    def read(unit: Literal["ms", "us", "ns"]) -> pl.Expr:
         if dtype.time_zone is None:
             return shaped.str.to_datetime(form, time_unit=unit, strict=False)
         moment = shaped.str.to_datetime(form, time_unit=unit, time_zone="UTC", strict=False)
@@ -87,31 +87,29 @@ def usual_form(text: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     """
     match dtype:
         case pl.Decimal():
-            return _only(text, _decimal_shape(dtype.scale)).cast(dtype, strict=False)
+            value = _only(text, _decimal_shape(dtype.scale)).cast(dtype, strict=False)
         case pl.Boolean():
             lower = text.str.to_lowercase()
             yes, no = lower.is_in(["true", "1"]), lower.is_in(["false", "0"])
-            return pl.when(yes).then(pl.lit(value=True)).when(no).then(pl.lit(value=False))
+            value = pl.when(yes).then(pl.lit(value=True)).when(no).then(pl.lit(value=False))
         case pl.Date():
-            return _only(text, _DATE).str.to_date("%Y-%m-%d", strict=False)
+            value = _only(text, _DATE).str.to_date("%Y-%m-%d", strict=False)
         case pl.Datetime():
-            return _datetime(text, dtype)
+            value = _datetime(text, dtype)
         case pl.Time():
-            shaped = _only(text, _CLOCK + _fraction(9))
-            return shaped.str.to_time("%H:%M:%S%.f", strict=False)
-        case pl.Duration():
-            return pl.lit(None, dtype=dtype)
-        case _ if dtype.is_nested():
-            return pl.lit(None, dtype=dtype)
+            value = _only(text, _CLOCK + _fraction(9)).str.to_time("%H:%M:%S%.f", strict=False)
+        case pl.Duration() | pl.List() | pl.Array() | pl.Struct():
+            value = pl.lit(None, dtype=dtype)
         case _:
-            return text.cast(dtype, strict=False)
+            value = text.cast(dtype, strict=False)
+    return value
 
 
 def any_form(text: pl.Series, dtype: pl.DataType) -> pl.Series:
     """The values of texts that are not in the usual form; null where a text is no value."""
     match dtype:
         case pl.Datetime():
-            return _read(text, _with_seconds(text, dtype), dtype)
+            return _read(text, _with_seconds(dtype), dtype)
         case pl.Time():
             completed = pl.when(pl.col("t").str.contains(r"^\d{2}:\d{2}$"))
             return _read(text, completed.then(pl.col("t") + ":00"), dtype)
@@ -126,7 +124,7 @@ def _read(text: pl.Series, normal: pl.Expr, dtype: pl.DataType) -> pl.Series:
     return frame.to_series()
 
 
-def _with_seconds(text: pl.Series, dtype: pl.Datetime) -> pl.Expr:
+def _with_seconds(dtype: pl.Datetime) -> pl.Expr:
     offset = f"({_OFFSET})" if dtype.time_zone is not None else "()"
     t = pl.col("t")
     day, clock, rest = (
