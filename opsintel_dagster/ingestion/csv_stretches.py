@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import polars as pl
+from polars.exceptions import ComputeError
 
 from opsintel_dagster.ingestion.csv_records import RecordScanner
 from opsintel_dagster.ingestion.line_blocks import End
@@ -58,7 +59,7 @@ class StretchReader:
                 records += [condemned(n, n, problem, lines[n - first]) for n in part["_line"]]
         self._scanner.line = first + stop
         if records or not parts:
-            parts.append(frame_of(records, self._columns))
+            parts.append(frame_of(sorted(records, key=lambda record: record.line), self._columns))
         return parts[0] if len(parts) == 1 else pl.concat(parts).sort("_line")
 
     def _judged(self, lines: list[bytes], *, has_quotes: bool) -> pl.DataFrame:
@@ -88,7 +89,7 @@ class StretchReader:
             .otherwise(pl.lit(_PLAIN))
         )
         numbers = pl.int_range(first, first + len(lines), dtype=pl.Int64).alias("_line")
-        frame = pl.DataFrame([raw, raw.cast(pl.String, strict=False).alias("_text")])
+        frame = pl.DataFrame([raw, _texts(raw, lines)])
         return frame.select(numbers, "_text", kind.alias("_kind"))
 
     def _odd(self, kinds: pl.Series, lines: list[bytes]) -> tuple[int, pl.Series, list[Record]]:
@@ -131,6 +132,21 @@ class StretchReader:
             infer_schema=False,
         )
         return _readable(part.select("_line").hstack(cells), pl.col(self._columns))
+
+
+def _texts(raw: pl.Series, lines: list[bytes]) -> pl.Series:
+    """Decode the lines, with null for those that are no UTF-8; Polars alone decodes all or none."""
+    try:
+        return raw.cast(pl.String).alias("_text")
+    except ComputeError:
+        return pl.Series("_text", list(map(_decoded, lines)), dtype=pl.String)
+
+
+def _decoded(line: bytes) -> str | None:
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _readable(frame: pl.DataFrame, columns: pl.Expr) -> pl.DataFrame:

@@ -68,10 +68,11 @@ class JsonLinesReading(FileReading):
         has_object = False
         first_line = b""
         for data in blocks:
-            if not self.lines and (reason := binary_reason(data[:_SNIFFED_BYTES])):
-                raise SourceUnreadable(self._sighting.name, reason)
             end = blocks.end(is_truncated=self._text.is_truncated)
-            rows = list(self._rows(data.splitlines(keepends=True), end))
+            lines = data.splitlines(keepends=True)
+            if lines and not self.lines and (reason := binary_reason(lines[0][:_SNIFFED_BYTES])):
+                raise SourceUnreadable(self._sighting.name, reason)
+            rows = list(self._rows(lines, end))
             has_object = has_object or any(record.problem is None for record, _ in rows)
             if rows:
                 first_line = first_line or data.lstrip()[:1]

@@ -66,8 +66,8 @@ class Reading(ABC):
         is_empty = True
         try:
             for part in self._parts():
-                is_empty = False
                 for slice_ in part.iter_slices(max_rows):
+                    is_empty = False
                     yield self._numbered(slice_)
             if is_empty:
                 yield self._numbered(self._no_rows())
