@@ -4,6 +4,7 @@
     ├── DeclarationError      findings in one or more declarations, all at once
     ├── ContractError         a schema that cannot be verified exactly; every problem at once
     ├── SettingsError         the environment lacks or garbles something
+    ├── UnknownName           a person asked for something by a name that nothing here has
     ├── SourceError
     │   ├── SourceDown        the place the arrivals come from cannot be reached
     │   ├── SourceVanished    a file was there at the poll and is gone at the read
@@ -57,6 +58,15 @@ class SettingsError(OpsintelError):
     def __init__(self, name: str, reason: str, fix: str) -> None:
         self.name = name
         super().__init__(f"{name}: {reason}. {fix}")
+
+
+class UnknownName(OpsintelError):
+    """Nothing here is called that; says what is."""
+
+    def __init__(self, kind: str, name: str, fix: str) -> None:
+        self.kind = kind
+        self.name = name
+        super().__init__(f"there is no {kind} `{name}` here; {fix}")
 
 
 class SourceError(OpsintelError):
