@@ -6,9 +6,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from opsintel_dagster.errors import OutcomeClaimed
+from opsintel_dagster.errors import OutcomeClaimed, UnknownName
 from opsintel_dagster.ledger.entries import append
 from opsintel_dagster.ledger.tables import outcome, reference_use
+from opsintel_dagster.outcome.findings import did_you_mean
 
 
 def bind(
@@ -59,6 +60,20 @@ def release(connection: Connection, name: str, actor: str) -> bool:
 def bound(connection: Connection, name: str) -> Row[Any] | None:
     """The outcome as its code location last declared it."""
     return connection.execute(select(outcome).where(outcome.c.name == name)).one_or_none()
+
+
+def declared(connection: Connection, name: str) -> Row[Any]:
+    """The outcome a person named, as its code location last declared it.
+
+    Raises:
+        UnknownName: this ledger has never seen it; says which it has.
+    """
+    row = bound(connection, name)
+    if row is None:
+        names = [one.name for one in all_bound(connection)]
+        fix = did_you_mean(name, names, plural="outcomes") if names else "none was drained yet"
+        raise UnknownName("outcome", name, fix)
+    return row
 
 
 def all_bound(connection: Connection) -> list[Row[Any]]:

@@ -51,25 +51,11 @@ def read(
         if not installation.ledger.exists():
             raise UnknownName("outcome", outcome, _nothing_drained(installation))
         with installation.ledger.read() as connection:
-            declared = bound_outcome(connection, outcome)
+            declared = bindings.declared(connection, outcome)
             rows = reader(installation, connection, outcome)
     if rows.collect_schema():
         return rows
     return pl.LazyFrame(schema=dict.fromkeys(declared.facts["columns"], pl.Null))
-
-
-def bound_outcome(connection: Connection, name: str) -> Row[Any]:
-    """The outcome as this ledger knows it.
-
-    Raises:
-        UnknownName: it was never drained here; says which were.
-    """
-    row = bindings.bound(connection, name)
-    if row is None:
-        names = [one.name for one in bindings.all_bound(connection)]
-        fix = did_you_mean(name, names, plural="outcomes") if names else "none was drained yet"
-        raise UnknownName("outcome", name, fix)
-    return row
 
 
 def _nothing_drained(installation: Installation) -> str:
