@@ -16,6 +16,7 @@ from opsintel_dagster.ingestion.sighting import Sighting
 from opsintel_dagster.ingestion.text_bytes import TextBytes, binary_reason
 
 PIECE_BYTES: Final = 4 << 20
+_ARRAY: Final = "is a JSON array, not JSON lines: write one object a line"
 _SNIFFED_BYTES: Final = 4 << 10
 
 
@@ -65,23 +66,26 @@ class JsonLinesReading(FileReading):
 
     def _parts(self) -> Iterator[pl.DataFrame]:
         blocks = LineBlocks(self._text)
-        has_object = False
-        first_line = b""
+        has_object = is_array = False
         for data in blocks:
             end = blocks.end(is_truncated=self._text.is_truncated)
             lines = data.splitlines(keepends=True)
             if lines and not self.lines and (reason := binary_reason(lines[0][:_SNIFFED_BYTES])):
-                raise SourceUnreadable(self._sighting.name, reason)
+                raise self._unreadable(reason)
+            if not self.records and data.lstrip().startswith(b"["):
+                is_array = True
+                if not data.lstrip().splitlines()[0].rstrip().endswith(b"]"):
+                    raise self._unreadable(_ARRAY)
             rows = list(self._rows(lines, end))
             has_object = has_object or any(record.problem is None for record, _ in rows)
             if rows:
-                first_line = first_line or data.lstrip()[:1]
                 yield self._frame(rows)
         if self.records and not has_object:
-            what = "a JSON array, not JSON lines" if first_line == b"[" else "no JSON lines"
-            raise SourceUnreadable(
-                self._sighting.name, f"is {what}: none of its {self.records} lines is an object"
-            )
+            none = f"is not JSON lines: none of its {self.records} records is an object"
+            raise self._unreadable(_ARRAY if is_array else none)
+
+    def _unreadable(self, reason: str) -> SourceUnreadable:
+        return SourceUnreadable(self._sighting.name, reason)
 
     def _rows(self, lines: list[bytes], end: End) -> Iterator[tuple[Record, dict[str, str | None]]]:
         """Read each line as a record; its values beside it, because columns may still be added."""

@@ -13,14 +13,15 @@ from opsintel_dagster.ingestion.sighting import Sighting
 _OBJECT_STORES: Final = frozenset(
     {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "oci", "r2", "memory"}
 )
-_MARKS: Final = ("ETag", "etag", "md5Hash", "generation")
+_TAGS: Final = ("ETag", "etag", "md5Hash", "generation")
 _TIMES: Final = ("LastModified", "last_modified", "updated", "mtime", "modified", "created")
 
 
 class RemoteFolder(Folder):
     """A folder, or a prefix, of an fsspec file system.
 
-    Entity tag and modification time are the mark, as far as the file system tells them.
+    The mark is the entity tag, or the modification time where there is none. A file whose file
+    system tells no time counts as available from the moment it is looked at.
     """
 
     def __init__(self, address: str, filesystem: AbstractFileSystem, path: str) -> None:
@@ -50,12 +51,13 @@ class RemoteFolder(Folder):
         listed = self._filesystem.find(self._fixed, maxdepth=self._pattern.depth, detail=True)
         matcher = self._pattern.matcher()
         start = len(self._filesystem._strip_protocol(self._fixed).rstrip("/")) + 1  # noqa: SLF001
+        now = datetime.now(UTC)
         found = []
         for path, info in listed.items():
             name = path[start:]
             if matcher.matches(name) and all(map(matcher.is_open, name.split("/"))):
                 size, mark = _state(info)
-                found.append(Sighting(name, size, mark, _available_at(info)))
+                found.append(Sighting(name, size, mark, _time(info) or now))
         return found
 
     def open(self, name: str) -> BinaryIO:
@@ -76,18 +78,18 @@ class RemoteFolder(Folder):
 
 
 def _state(info: Mapping[str, Any]) -> tuple[int, str]:
-    told = [info[key] for key in (*_MARKS, *_TIMES) if info.get(key) is not None]
-    return int(info.get("size") or 0), " ".join(str(value).strip('"') for value in told)
+    tag = next((info[key] for key in _TAGS if info.get(key)), None)
+    mark = str(tag).strip('"') if tag else str(_time(info) or "")
+    return int(info.get("size") or 0), mark
 
 
-def _available_at(info: Mapping[str, Any]) -> datetime:
-    """Read the first time the file system tells; where it tells none, it is now."""
-    for key in _TIMES:
-        value = info.get(key)
-        if isinstance(value, str):
-            value = datetime.fromisoformat(value)
-        if isinstance(value, int | float):
-            return datetime.fromtimestamp(value, UTC)
-        if isinstance(value, datetime):
-            return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-    return datetime.now(UTC)
+def _time(info: Mapping[str, Any]) -> datetime | None:
+    """Read the first time the file system tells; one writes it so in a list, otherwise alone."""
+    value = next((info[key] for key in _TIMES if info.get(key)), None)
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    if isinstance(value, int | float):
+        return datetime.fromtimestamp(value, UTC)
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    return None
