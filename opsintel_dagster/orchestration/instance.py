@@ -7,14 +7,19 @@ by reading this module and running those tests.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from pathlib import Path
+from typing import Any, Final, TypeAlias, TypeVar
 
 import dagster as dg
 from dagster._core.definitions.freshness import FreshnessState
 from dagster._core.definitions.op_definition import OpDefinition
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 NO_EVENT: Final = "__source_asset_observation__"
 _PAYLOAD: Final = "_opsintel_payload"
+
+AssetJob: TypeAlias = UnresolvedAssetJobDefinition
+"""What `define_asset_job` gives; Dagster has no public name for it."""
 
 Body = TypeVar("Body", bound=Callable[..., Any])
 AComponent = TypeVar("AComponent", bound=dg.Component)
@@ -99,17 +104,18 @@ def components_of(context: dg.ComponentLoadContext, kind: type[AComponent]) -> S
     return context.component_tree.get_all_components(of_type=kind)
 
 
-def yaml_positions(context: dg.ResolutionContext) -> dict[tuple[str | int, ...], str]:
-    """`file:line:col` of everything in the attributes of the component that is being resolved."""
+def load_context(context: dg.ResolutionContext) -> dg.ComponentLoadContext:
+    """The load context a component is being resolved in; it knows the component's folder."""
+    found = dg.ComponentLoadContext.from_resolution_context(context)
+    if not isinstance(found, dg.ComponentLoadContext):
+        raise TypeError("a component was resolved outside of a component tree")
+    return found
+
+
+def yaml_source(context: dg.ResolutionContext) -> tuple[Path, int] | None:
+    """The file the component is written in, and the line its attributes begin in, from one."""
     tree = context.source_position_tree
     attributes = tree.children.get("attributes") if tree is not None else None
-    positions: dict[tuple[str | int, ...], str] = {}
-    pending: list[tuple[tuple[str | int, ...], Any]] = [((), attributes)]
-    while pending:
-        path, node = pending.pop()
-        if node is None:
-            continue
-        start = node.position.start
-        positions[path] = f"{node.position.filename}:{start.line}:{start.col}"
-        pending.extend(((*path, part), child) for part, child in node.children.items())
-    return positions
+    if attributes is None or not Path(attributes.position.filename).is_file():
+        return None
+    return Path(attributes.position.filename), attributes.position.start.line

@@ -1,0 +1,1 @@
+"""The `dg` face of the package: outcomes and their defaults declared in `defs.yaml`."""

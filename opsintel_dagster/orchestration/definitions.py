@@ -1,0 +1,50 @@
+"""Outcomes as Dagster definitions: their assets, and what a code location has once."""
+
+import sys
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import dagster as dg
+
+from opsintel_dagster.orchestration.assets import outcome_assets
+from opsintel_dagster.orchestration.compiled import compile_outcomes
+from opsintel_dagster.orchestration.sensors import arrivals_sensor, drain_job
+from opsintel_dagster.outcome import Outcome
+
+
+def build_defs(
+    outcomes: Sequence[Outcome],
+    *,
+    location: str | None = None,
+    produced_elsewhere: Collection[str] = (),
+    folder: Path | None = None,
+) -> dg.Definitions:
+    """Compile outcomes into the definitions of a code location.
+
+    It may be called several times in one code location and its results merged: job and sensor
+    are the same objects each time, and both find the outcomes by themselves.
+
+    Args:
+        outcomes: The outcomes.
+        location: The code location's name, which the ledger binds the outcomes to; by default
+            the top-level package, or module, that calls.
+        produced_elsewhere: Outcomes declared elsewhere that these refer to.
+        folder: Where decision tables in CSV files with a relative path lie; by default the
+            current one.
+
+    Raises:
+        DeclarationError: with every finding of every outcome.
+    """
+    if location is None:
+        caller = sys._getframe(1).f_globals.get("__name__", "")  # noqa: SLF001  # no public way to ask
+        location = caller.partition(".")[0]
+    compiled = compile_outcomes(
+        outcomes, location=location, produced_elsewhere=produced_elsewhere, folder=folder
+    )
+    assets = [definition for one in compiled for definition in outcome_assets(one)]
+    return dg.Definitions.merge(dg.Definitions(assets=assets), location_defs())
+
+
+def location_defs() -> dg.Definitions:
+    """What a code location has once, whatever the number of its outcomes: job and sensor."""
+    return dg.Definitions(jobs=[drain_job()], sensors=[arrivals_sensor()])

@@ -1,0 +1,237 @@
+"""What each check says after a stage has drained.
+
+WARN: records were quarantined and the rest went on. ERROR: something is held, or the law is
+broken. The number of every check is what is open now; this drain's counts stand beside it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+import dagster as dg
+
+from opsintel_dagster.orchestration.compiled import Compiled
+from opsintel_dagster.orchestration.keys import check_name
+from opsintel_dagster.orchestration.metadata import MetadataDict, count_table, reason_table
+from opsintel_dagster.orchestration.reports import (
+    ArrivalsReport,
+    DeliveredReport,
+    PromiseReport,
+    RoutedReport,
+    VerifiedReport,
+)
+
+WARN = dg.AssetCheckSeverity.WARN
+ERROR = dg.AssetCheckSeverity.ERROR
+
+SOURCE_DOWN: Final = "source_down"
+"""Metadata of a `readable` that failed because the source was away: over as soon as it is back."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one check says now; `open` is the number it is about, which the UI plots."""
+
+    name: str
+    passed: bool
+    severity: dg.AssetCheckSeverity
+    open: int
+    description: str
+    metadata: MetadataDict = field(default_factory=dict)
+
+    def result(self, key: dg.AssetKey) -> dg.AssetCheckResult:
+        """The same as Dagster wants it."""
+        return dg.AssetCheckResult(
+            asset_key=key,
+            check_name=self.name,
+            passed=self.passed,
+            severity=self.severity,
+            description=self.description,
+            metadata={"open": self.open, **self.metadata},
+        )
+
+
+def arrivals_evaluations(report: ArrivalsReport) -> list[Evaluation]:
+    """`readable` and `drift`, about what this drain claimed."""
+    problems = sum(report.problems.values())
+    is_held = bool(report.unreadable or report.source_down or report.failures)
+    readable = Evaluation(
+        "readable",
+        passed=not (is_held or problems),
+        severity=ERROR if is_held else WARN,
+        open=problems + len(report.unreadable),
+        description=_sentence(
+            (report.source_down, "the source cannot be reached: {}"),
+            (len(report.unreadable), "arrivals that could not be read at all: {:,}"),
+            (problems, "records that could not be read and went to quarantine: {:,}"),
+            (len(report.failures), "arrivals that failed and will be tried again: {:,}"),
+            otherwise="Everything could be read",
+        ),
+        metadata={
+            **({SOURCE_DOWN: report.source_down} if report.source_down else {}),
+            **count_table("problems", "problem", report.problems),
+            **reason_table("unreadable", "arrival", {**report.unreadable, **report.failures}),
+        },
+    )
+    drift = Evaluation(
+        "drift",
+        passed=not (report.columns_added or report.columns_missing),
+        severity=ERROR if report.columns_missing else WARN,
+        open=len(report.columns_added) + len(report.columns_missing),
+        description=_sentence(
+            (len(report.columns_missing), "columns of the contract that an arrival lacks: {:,}"),
+            (len(report.columns_added), "columns the contract does not know: {:,}"),
+            otherwise="The arrivals have the columns of the contract",
+        ),
+        metadata={
+            **count_table("columns_missing", "column", report.columns_missing),
+            **count_table("columns_added", "column", report.columns_added),
+        },
+    )
+    return [readable, drift]
+
+
+def rule_evaluations(compiled: Compiled, report: VerifiedReport) -> list[Evaluation]:
+    """One check a contract rule: what lies in quarantine for it now, beside this drain's counts."""
+    held_by = {rule for rules in report.held.values() for rule in rules}
+    evaluations = []
+    for rule in compiled.contract.rules:
+        is_open = report.open_by_rule.get(rule.id, 0)
+        broken = report.broken.get(rule.id, 0)
+        warned = report.warned.get(rule.id, 0)
+        is_held = rule.id in held_by
+        evaluations.append(
+            Evaluation(
+                check_name(rule.id),
+                passed=not (is_open or warned or is_held),
+                severity=ERROR if is_held else WARN,
+                open=is_open,
+                description=_sentence(
+                    (is_held, "it holds an arrival"),
+                    (is_open, "records in quarantine by this rule: {:,}"),
+                    (broken, "broke it in this drain: {:,}"),
+                    (warned, "broke it in this drain and went on: {:,}"),
+                    otherwise="No record breaks it",
+                ),
+                metadata={"broken": broken, "warned": warned},
+            )
+        )
+    return evaluations
+
+
+def unresolved_evaluation(report: VerifiedReport) -> Evaluation:
+    """What stays open until somebody decides or the cause heals."""
+    stopped = len(report.held) + len(report.waiting) + len(report.failures)
+    held = {arrival: ", ".join(rules) for arrival, rules in report.held.items()}
+    modes: dict[str, int] = {}
+    for case in report.cases:
+        modes[case.failure_mode] = modes.get(case.failure_mode, 0) + case.rows
+    return Evaluation(
+        "unresolved",
+        passed=not (report.cases or stopped),
+        severity=ERROR if stopped else WARN,
+        open=len(report.cases),
+        description=_sentence(
+            (len(report.cases), "open cases: {:,}"),
+            (len(report.held), "arrivals held: {:,}"),
+            (len(report.waiting), "batches that wait: {:,}"),
+            (len(report.failures), "batches that failed and will be tried again: {:,}"),
+            otherwise="Nothing is open",
+        ),
+        metadata={
+            "open_records": sum(case.rows for case in report.cases),
+            **count_table("failure_modes", "failure mode", modes),
+            **reason_table("stopped", "what", {**held, **report.waiting, **report.failures}),
+        },
+    )
+
+
+def all_routed_evaluation(report: RoutedReport) -> Evaluation:
+    """Records no row of the decision table takes."""
+    return Evaluation(
+        "all_routed",
+        passed=not (report.open_unrouted or report.failures),
+        severity=ERROR if report.failures else WARN,
+        open=report.open_unrouted,
+        description=_sentence(
+            (report.open_unrouted, "records in quarantine that no route takes: {:,}"),
+            (len(report.failures), "batches that failed and will be tried again: {:,}"),
+            otherwise="Every record has a route",
+        ),
+        metadata={
+            "unrouted": report.unrouted,
+            **reason_table("failures", "batch", report.failures),
+        },
+    )
+
+
+def confirmed_evaluation(report: DeliveredReport) -> Evaluation:
+    """Deliveries that a receiver has not confirmed."""
+    return Evaluation(
+        "confirmed",
+        passed=not (report.unconfirmed or report.failures),
+        severity=ERROR,
+        open=report.unconfirmed,
+        description=_sentence(
+            (report.unconfirmed, "deliveries that are not confirmed: {:,}"),
+            (len(report.failures), "batches that failed and will be tried again: {:,}"),
+            otherwise="Every delivery is confirmed",
+        ),
+        metadata=reason_table("failures", "batch", report.failures),
+    )
+
+
+def promise_evaluations(report: PromiseReport) -> list[Evaluation]:
+    """`deadline`, and `conservation` where this drain could count."""
+    evaluations = [
+        Evaluation(
+            "deadline",
+            passed=not report.is_late,
+            severity=ERROR,
+            open=report.outstanding_batches,
+            description=_sentence(
+                (report.is_late, "something outstanding is older than promised"),
+                (report.outstanding_batches, "batches outstanding: {:,}"),
+                otherwise="Nothing is outstanding",
+            ),
+            metadata={
+                "within_seconds": report.within_seconds,
+                "oldest_seconds": report.oldest_seconds or 0.0,
+                "late_arrivals": report.late_arrivals,
+            },
+        )
+    ]
+    law = report.conservation
+    if law is not None:
+        missing = abs(law.received - law.accounted)
+        evaluations.insert(
+            0,
+            Evaluation(
+                "conservation",
+                passed=law.holds,
+                severity=ERROR,
+                open=missing,
+                description=(
+                    f"All {law.received:,} records that arrived are in exactly one place."
+                    if law.holds
+                    else f"{law.received:,} records arrived and {law.accounted:,} were found."
+                ),
+                metadata={
+                    "received": law.received,
+                    "accounted": law.accounted,
+                    **reason_table("problems", "#", _numbered(law.problems)),
+                },
+            ),
+        )
+    return evaluations
+
+
+def _numbered(texts: Iterable[str]) -> dict[str, str]:
+    return {str(number): text for number, text in enumerate(texts, start=1)}
+
+
+def _sentence(*parts: tuple[object, str], otherwise: str) -> str:
+    """Join what applies; the first part of each pair says whether it does, and fills the text."""
+    said = [text.format(value) for value, text in parts if value]
+    text = "; ".join(said) or otherwise
+    return f"{text[:1].upper()}{text[1:]}."

@@ -1,0 +1,199 @@
+"""Which outcomes have work now, asked of their sources and of the ledger; plain Python.
+
+It is level-triggered: what is outstanding is looked up anew every time, so a missed look, a lost
+cursor or two looks at once end in the same state. Nothing here writes.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from threading import Lock
+from typing import Final
+
+from sqlalchemy import Connection, select
+
+from opsintel_dagster.ingestion import Sighting
+from opsintel_dagster.ledger import batches
+from opsintel_dagster.ledger.batches import BatchState
+from opsintel_dagster.ledger.cases import CaseState
+from opsintel_dagster.ledger.ids import stable_id
+from opsintel_dagster.ledger.tables import batch, case, case_rows
+from opsintel_dagster.orchestration.compiled import Compiled
+from opsintel_dagster.orchestration.installation import Installation
+from opsintel_dagster.orchestration.stage_arrivals import open_arrival_source, unknown_sightings
+from opsintel_dagster.orchestration.work import FeedOpener
+
+POLL_THREADS: Final = 16
+
+
+@dataclass(frozen=True)
+class State:
+    """What is known of one outcome at one look.
+
+    `reason` says in words why it should drain now; `digest` names the work, so that the same
+    work met again and again can be told from new work. `oldest` is when the oldest outstanding
+    record became available; `source_error` is set while nobody knows whether there is more.
+    """
+
+    name: str
+    reason: str | None = None
+    digest: str = ""
+    oldest: datetime | None = None
+    source_error: str | None = None
+
+    def is_late(self, within: timedelta, now: datetime) -> bool:
+        """Whether something outstanding is older than promised."""
+        return self.oldest is not None and now - self.oldest > within
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one poll of a source found: arrivals nobody claimed yet, or why nothing is known."""
+
+    sightings: tuple[Sighting, ...] = ()
+    error: str | None = None
+
+
+@dataclass
+class Polls:
+    """Polls many sources at once; one that hangs keeps its thread and starves nobody else.
+
+    A source that has not answered when the time is over is not asked again until it has.
+    """
+
+    poll: Callable[[Compiled], Iterable[Sighting]]
+    _pool: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(POLL_THREADS, "opsintel-poll")
+    )
+    _pending: dict[str, Future[Look]] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def look(self, outcomes: Sequence[Compiled], seconds: float) -> dict[str, Look]:
+        """What each source offers now, within so many seconds for all of them."""
+        with self._lock:
+            for compiled in outcomes:
+                if compiled.name not in self._pending:
+                    self._pending[compiled.name] = self._pool.submit(self._one, compiled)
+            mine = {one.name: self._pending[one.name] for one in outcomes}
+        wait(mine.values(), timeout=seconds)
+        looks = {}
+        for name, future in mine.items():
+            if future.done():
+                looks[name] = future.result()
+                self._pending.pop(name, None)
+            else:
+                looks[name] = Look(error="the source has not answered yet")
+        return looks
+
+    def _one(self, compiled: Compiled) -> Look:
+        try:
+            return Look(tuple(self.poll(compiled)))
+        except Exception as error:  # noqa: BLE001  # whatever one source raises must not stop others
+            return Look(error=f"{type(error).__name__}: {error}")
+
+
+def new_arrivals(
+    compiled: Compiled, installation: Installation, open_feed: FeedOpener | None = None
+) -> list[Sighting]:
+    """What the source offers that was not claimed yet; creates no ledger where there is none.
+
+    Raises:
+        SourceDown: it cannot be reached.
+        SettingsError: its path comes from a variable that is not set.
+    """
+    source = open_arrival_source(compiled, installation, open_feed)
+    if installation.ledger.exists():
+        return unknown_sightings(compiled, installation, source)
+    return source.poll()
+
+
+def states(
+    installation: Installation,
+    outcomes: Sequence[Compiled],
+    looks: Mapping[str, Look],
+    now: datetime | None = None,
+) -> list[State]:
+    """Put together what the sources offer and what the ledger still holds for each outcome."""
+    unfinished: Mapping[str, _Unfinished] = {}
+    if installation.ledger.exists():
+        with installation.ledger.read() as connection:
+            unfinished = _unfinished(connection, outcomes, now or datetime.now(UTC))
+    nothing = _Unfinished()
+    return [
+        _state(one.name, looks[one.name], unfinished.get(one.name, nothing)) for one in outcomes
+    ]
+
+
+@dataclass
+class _Unfinished:
+    """What the ledger holds of one outcome that is not over; `due` can go on now."""
+
+    due: list[str] = field(default_factory=list)
+    oldest: datetime | None = None
+
+
+def _state(name: str, look: Look, unfinished: _Unfinished) -> State:
+    times = [seen.available_at for seen in look.sightings]
+    times += [unfinished.oldest] if unfinished.oldest is not None else []
+    work = [f"{seen.name} {seen.size} {seen.mark}" for seen in look.sightings] + unfinished.due
+    reasons = [f"{len(look.sightings)} new arrivals"] if look.sightings else []
+    reasons += [f"{len(unfinished.due)} outstanding in the ledger"] if unfinished.due else []
+    return State(
+        name,
+        "; ".join(reasons) or None,
+        stable_id("work", name, sorted(work))[:16],
+        min(times, default=None),
+        look.error,
+    )
+
+
+def _unfinished(
+    connection: Connection, outcomes: Sequence[Compiled], now: datetime
+) -> dict[str, _Unfinished]:
+    """Everything that is not over, for all outcomes at once, each query answered from an index."""
+    versions = _Versions(connection)
+    found: dict[str, _Unfinished] = {}
+    for row in connection.execute(select(batch).where(batch.c.state != BatchState.CLOSED)):
+        mine = found.setdefault(row.outcome, _Unfinished())
+        if mine.oldest is None or row.available_at < mine.oldest:
+            mine.oldest = row.available_at
+        if row.waits_for is not None:
+            is_due = any(versions[name] != known for name, known in row.reference_versions.items())
+        else:
+            is_due = row.next_attempt_at is None or row.next_attempt_at <= now
+        if is_due:
+            mine.due.append(f"batch {row.id} {row.state} {row.attempts}")
+    for outcome, what in _healed(connection, outcomes, versions):
+        found.setdefault(outcome, _Unfinished()).due.append(what)
+    return found
+
+
+class _Versions(dict[str, str]):
+    """The current version of each outcome that somebody waits for, asked once."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__()
+        self._connection = connection
+
+    def __missing__(self, name: str) -> str:
+        self[name] = batches.version(self._connection, name)
+        return self[name]
+
+
+def _healed(
+    connection: Connection, outcomes: Sequence[Compiled], versions: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Open rows whose reference has a version they were not yet judged by."""
+    replayed = {one.name: modes for one in outcomes if (modes := one.replayed_when())}
+    open_rows = (
+        select(case_rows.c.case_id).where(case_rows.c.rows > case_rows.c.resolved).distinct()
+    )
+    query = select(case.c.outcome, case.c.failure_mode, case.c.tried_version).where(
+        case.c.outcome.in_(replayed), case.c.state == CaseState.OPEN, case.c.id.in_(open_rows)
+    )
+    for row in connection.execute(query) if replayed else ():
+        reference = replayed[row.outcome].get(row.failure_mode)
+        version = versions[reference] if reference else ""
+        if version and row.tried_version.get(reference) != version:
+            yield row.outcome, f"{row.failure_mode} {reference} {version}"
