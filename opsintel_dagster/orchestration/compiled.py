@@ -92,6 +92,7 @@ class Compiled:
     def facts(self) -> dict[str, Any]:
         """What other outcomes, the CLI and the watcher need to know without this code location."""
         outcome = self.outcome
+        replayed_when = self.replayed_when()
         return {
             "promise": outcome.promise,
             "owner": outcome.owner,
@@ -106,10 +107,12 @@ class Compiled:
                     "rules": list(mode.rules),
                     "human_step": mode.human_step.does if mode.human_step else None,
                     "minutes": mode.human_step.minutes if mode.human_step else None,
+                    "replay_when": replayed_when.get(mode.name),
                 }
                 for mode in outcome.failure_modes
             },
             "references": sorted({use.outcome for use in self.contract.references}),
+            "takes_corrections": getattr(outcome.source, "same_name", None) == "correction",
         }
 
     def pinned_routes(self) -> list[dict[str, Any]]:
