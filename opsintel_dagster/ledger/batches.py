@@ -1,5 +1,6 @@
 """Batches in the ledger: arrivals drained together, how far they are, and the files they own."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -229,6 +230,14 @@ def version(connection: Connection, outcome: str) -> str:
     )
     last = connection.execute(query).first()
     return "" if last is None else stable_id("closed", outcome, last.closed_seq, last.id)[:16]
+
+
+def warned(connection: Connection, outcome: str) -> dict[str, int]:
+    """How many records went on although they broke a warning rule, by rule, ever."""
+    total: Counter[str] = Counter()
+    for counts in connection.execute(select(batch.c.warned).where(batch.c.outcome == outcome)):
+        total.update(counts.warned)
+    return dict(total)
 
 
 def add_files(

@@ -138,6 +138,7 @@ batch = Table(
     Column("records", Count, nullable=False),
     Column("case_id", String(32)),
     Column("reference_versions", JSON, nullable=False),
+    Column("warned", JSON, nullable=False, default=dict),
     Column("available_at", UtcDateTime, nullable=False),
     Column("claimed_at", UtcDateTime, nullable=False),
     Column("closed_at", UtcDateTime),

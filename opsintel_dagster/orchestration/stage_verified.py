@@ -106,7 +106,13 @@ def _verify_batch(work: Work, batch: Row[Any], tally: Tally) -> None:
         for role, stored in written.items():
             batches.add_files(connection, batch.id, role, stored)
         versions = {name: reference.version for name, reference in references.items()}
-        batches.advance(connection, batch.id, BatchState.VERIFIED, reference_versions=versions)
+        batches.advance(
+            connection,
+            batch.id,
+            BatchState.VERIFIED,
+            reference_versions=versions,
+            warned=dict(judged.warned),
+        )
         for name, reference in references.items():
             height = reference.rows.height
             bindings.used(connection, work.name, name, reference.version, height)
@@ -127,9 +133,10 @@ def _judge(
     work: Work, batch: Row[Any], members: list[Row[Any]], references: dict[str, Reference]
 ) -> Judged:
     raw = read_raw(work, batch, members)
+    rows_of = {name: reference.rows for name, reference in references.items()}
     verdict = work.compiled.contract.verify(
         raw,
-        references={name: reference.rows for name, reference in references.items()},
+        references=rows_of,
         columns_of={member.id: tuple(member.columns) for member in members if member.columns},
     )
     verified, bad = verdict.valid, verdict.quarantine
@@ -144,7 +151,10 @@ def _judge(
         rows = raw.join(repeated, on=["_arrival", "_row"], how="inner", maintain_order="left")
         bad = pl.concat([bad, rows.select(bad.columns)], how="diagonal_relaxed")
     bad = quarantine.with_causes(work.compiled, bad)
-    return Judged(verified, bad, unchanged, verdict.warnings(), held)
+    warned = verdict.warnings()
+    if verified.height < verdict.valid.height:  # held or unchanged rows did not go on
+        warned = work.compiled.contract.verify(verified, references=rows_of).warnings()
+    return Judged(verified, bad, unchanged, warned, held)
 
 
 def _over_tolerance(

@@ -56,6 +56,7 @@ def upgrade() -> None:
         sa.Column("records", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("case_id", sa.String(length=32), nullable=True),
         sa.Column("reference_versions", sa.JSON(), nullable=False),
+        sa.Column("warned", sa.JSON(), nullable=False),
         sa.Column("available_at", UtcDateTime(timezone=True), nullable=False),
         sa.Column("claimed_at", UtcDateTime(timezone=True), nullable=False),
         sa.Column("closed_at", UtcDateTime(timezone=True), nullable=True),
