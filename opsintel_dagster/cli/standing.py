@@ -1,0 +1,184 @@
+"""How outcomes stand, from the ledger alone: a fixed number of queries for any number of them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, func, select
+
+from opsintel_dagster.ledger.batches import BatchKind, BatchState
+from opsintel_dagster.ledger.cases import CaseState
+from opsintel_dagster.ledger.tables import arrival, batch, batch_arrival, case, case_rows
+
+REASONS_SHOWN = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """One outcome now.
+
+    `autonomy` is the share of the records of closed batches that never were in quarantine; None
+    while no record has come through. `troubles` are reasons why batches do not go on.
+    """
+
+    outcome: str
+    owner: str
+    promise: str
+    location: str
+    cost_per_hour: float
+    within_seconds: float
+    outstanding_batches: int
+    oldest_seconds: float | None
+    is_late: bool
+    has_arrivals: bool
+    open_cases: int
+    open_records: int
+    late_arrivals: int
+    last_closed_at: datetime | None
+    autonomy: float | None
+    troubles: tuple[str, ...]
+
+    @property
+    def costs_per_hour(self) -> float:
+        """What it costs now: the declared cost while the promise is broken."""
+        return self.cost_per_hour if self.is_late else 0.0
+
+    @property
+    def _urgency(self) -> tuple[bool, bool, float, str]:
+        is_asking = bool(self.open_cases or self.troubles)
+        return (not self.is_late, not is_asking, -self.cost_per_hour, self.outcome)
+
+
+def standings(
+    connection: Connection, outcomes: Sequence[Row[Any]], now: datetime
+) -> list[Standing]:
+    """The outcomes, the one whose broken promise costs most per hour first.
+
+    After those that are late come those with open questions, then the others, each ordered by
+    what an hour would cost.
+    """
+    waiting = _by_outcome(connection, _outstanding())
+    opened = _by_outcome(connection, _open_cases())
+    arrived = _by_outcome(connection, _arrived())
+    closed = _by_outcome(connection, _closed())
+    touched = _by_outcome(connection, _quarantined())
+    troubles = _troubles(connection)
+    found = []
+    for row in outcomes:
+        facts, name = row.facts, row.name
+        mine, came = waiting.get(name), arrived.get(name)
+        oldest = None if mine is None else max(0.0, (now - mine.oldest).total_seconds())
+        found.append(
+            Standing(
+                outcome=name,
+                owner=facts["owner"],
+                promise=facts["promise"],
+                location=row.location,
+                cost_per_hour=float(facts["cost_per_hour"]),
+                within_seconds=float(facts["within_seconds"]),
+                outstanding_batches=0 if mine is None else mine.batches,
+                oldest_seconds=oldest,
+                is_late=oldest is not None and oldest > float(facts["within_seconds"]),
+                has_arrivals=came is not None,
+                open_cases=opened[name].cases if name in opened else 0,
+                open_records=int(opened[name].records) if name in opened else 0,
+                late_arrivals=0 if came is None else int(came.late),
+                last_closed_at=closed[name].last if name in closed else None,
+                autonomy=_autonomy(closed.get(name), touched.get(name)),
+                troubles=tuple(troubles.get(name, ())),
+            )
+        )
+    return sorted(found, key=lambda one: one._urgency)  # noqa: SLF001  # same module
+
+
+def _by_outcome(connection: Connection, query: Select[Any]) -> dict[str, Row[Any]]:
+    return {row.outcome: row for row in connection.execute(query)}
+
+
+def _outstanding() -> Select[Any]:
+    return (
+        select(
+            batch.c.outcome,
+            func.count().label("batches"),
+            func.min(batch.c.available_at).label("oldest"),
+        )
+        .where(batch.c.state != BatchState.CLOSED)
+        .group_by(batch.c.outcome)
+    )
+
+
+def _open_cases() -> Select[Any]:
+    lying = func.coalesce(func.sum(case_rows.c.rows - case_rows.c.resolved), 0)
+    return (
+        select(
+            case.c.outcome,
+            func.count(case.c.id.distinct()).label("cases"),
+            lying.label("records"),
+        )
+        .outerjoin(case_rows, case_rows.c.case_id == case.c.id)
+        .where(case.c.state == CaseState.OPEN)
+        .group_by(case.c.outcome)
+    )
+
+
+def _arrived() -> Select[Any]:
+    late = func.count().filter(arrival.c.is_late.is_(True))
+    return select(arrival.c.outcome, late.label("late")).group_by(arrival.c.outcome)
+
+
+def _closed() -> Select[Any]:
+    """When the last batch closed, and how many records came through at their first try."""
+    records = func.sum(batch_arrival.c.records).filter(batch.c.kind == BatchKind.ARRIVALS)
+    return (
+        select(
+            batch.c.outcome,
+            func.max(batch.c.closed_at).label("last"),
+            func.coalesce(records, 0).label("records"),
+        )
+        .join(batch_arrival, batch_arrival.c.batch_id == batch.c.id)
+        .where(batch.c.state == BatchState.CLOSED)
+        .group_by(batch.c.outcome)
+    )
+
+
+def _quarantined() -> Select[Any]:
+    """Records of closed batches that were in quarantine, whether or not they still are."""
+    return (
+        select(batch.c.outcome, func.sum(case_rows.c.rows).label("records"))
+        .join(case_rows, case_rows.c.batch_id == batch.c.id)
+        .where(batch.c.state == BatchState.CLOSED, batch.c.kind == BatchKind.ARRIVALS)
+        .group_by(batch.c.outcome)
+    )
+
+
+def _autonomy(closed: Row[Any] | None, touched: Row[Any] | None) -> float | None:
+    received = 0 if closed is None else int(closed.records)
+    if not received:
+        return None
+    return 1 - (int(touched.records) if touched is not None else 0) / received
+
+
+def _troubles(connection: Connection) -> Mapping[str, Sequence[str]]:
+    """Why batches do not go on: the reasons, with how many batches share each."""
+    reason = func.coalesce(batch.c.failure, batch.c.waits_for)
+    query = (
+        select(batch.c.outcome, reason.label("reason"), func.count().label("batches"))
+        .where(batch.c.state != BatchState.CLOSED, reason.is_not(None))
+        .group_by(batch.c.outcome, reason)
+        .order_by(func.count().desc())
+    )
+    found: dict[str, list[str]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.outcome, []).append(_trouble(row.batches, row.reason))
+    return {name: _capped(reasons) for name, reasons in found.items()}
+
+
+def _trouble(batches: int, reason: str) -> str:
+    return reason if batches == 1 else f"{reason} ({batches} batches)"
+
+
+def _capped(reasons: Iterable[str]) -> list[str]:
+    reasons = list(reasons)
+    rest = len(reasons) - REASONS_SHOWN
+    return reasons[:REASONS_SHOWN] + ([f"… and {rest} more reasons"] if rest > 0 else [])

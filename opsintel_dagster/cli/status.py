@@ -1,0 +1,81 @@
+"""`opsintel status`: is every promise kept right now, and what is in the way of the others."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from rich.text import Text
+
+from opsintel_dagster.cli.console import answers, plain_table, write_json
+from opsintel_dagster.cli.opened import bound_outcomes, opened_ledger
+from opsintel_dagster.cli.standing import Standing, standings
+from opsintel_dagster.cli.wording import age, counted
+from opsintel_dagster.settings import Settings
+
+
+def status(names: list[str], *, as_json: bool) -> bool:
+    """Show how outcomes stand; true if every promise is kept.
+
+    Raises:
+        LedgerError: there is no ledger yet.
+        UnknownName: the ledger knows no such outcome.
+    """
+    now = datetime.now(UTC)
+    settings = Settings.from_env()
+    with opened_ledger(settings) as ledger, ledger.read() as connection:
+        found = standings(connection, bound_outcomes(connection, names), now)
+    if as_json:
+        outcomes = [{**asdict(one), "costs_per_hour": one.costs_per_hour} for one in found]
+        write_json({"at": now, "root": str(settings.root), "outcomes": outcomes})
+    else:
+        _show(found, now)
+    return not any(one.is_late for one in found)
+
+
+def _show(found: list[Standing], now: datetime) -> None:
+    if not found:
+        answers().print("No outcome was drained here yet.")
+        return
+    table = plain_table("outcome", "promise", ">waiting", ">open", ">late", ">closed", ">untouched")
+    for one in found:
+        name = Text.assemble((one.outcome, "bold"), "\n", (one.owner, "dim"))
+        closed = one.last_closed_at
+        table.add_row(
+            name,
+            _promise(one),
+            f"{one.outstanding_batches:,}",
+            _open(one),
+            f"{one.late_arrivals:,}",
+            age((now - closed).total_seconds()) + "\nago" if closed is not None else "—",
+            f"{one.autonomy:.1%}" if one.autonomy is not None else "—",
+        )
+    console = answers()
+    console.print(table)
+    for one in found:
+        for trouble in one.troubles:
+            console.print(Text.assemble("  ", (one.outcome, "bold"), f": {trouble}"))
+    console.print(
+        "\nwaiting: batches not closed · open: what somebody or something must answer · late: arrivals"
+        "\nthat came out after the deadline, ever · untouched: records never in quarantine",
+        style="dim",
+        soft_wrap=True,
+    )
+
+
+def _promise(one: Standing) -> Text:
+    if not one.has_arrivals:
+        return Text("no arrival yet", style="dim")
+    if one.oldest_seconds is None:
+        return Text("kept", style="green")
+    of = f"{age(one.oldest_seconds)} of {age(one.within_seconds)}"
+    if not one.is_late:
+        return Text(f"kept\n{of}", style="green")
+    cost = f"\n{one.cost_per_hour:,.0f} an hour" if one.cost_per_hour else ""
+    return Text(f"BROKEN\n{of}{cost}", style="bold red")
+
+
+def _open(one: Standing) -> Text:
+    if not one.open_cases:
+        return Text("—")
+    return Text(
+        f"{counted(one.open_cases, 'case')}\n{counted(one.open_records, 'record')}", style="yellow"
+    )
