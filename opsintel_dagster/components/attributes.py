@@ -76,12 +76,11 @@ def _shown(path: Path) -> str:
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
-def load_contract(context: dg.ComponentLoadContext, dotted: str, found_at: Finding) -> Any:
+def load_contract(context: dg.ComponentLoadContext, dotted: str) -> Any:
     """Import a contract by its dotted path; one that begins with a dot lies beside `defs.yaml`.
 
     Raises:
-        DeclarationError: there is no such module or name, or importing it fails; `found_at` says
-            where the path stands.
+        DeclarationError: there is no such module or name, or importing it fails.
     """
     module, _, name = dotted.rpartition(".")
     try:
@@ -94,5 +93,4 @@ def load_contract(context: dg.ComponentLoadContext, dotted: str, found_at: Findi
     except Exception as error:
         what = f"`{dotted}` cannot be imported ({type(error).__name__}: {error})"
         fix = "write `.contract.Name` for class Name in contract.py beside defs.yaml"
-        finding = Finding(found_at.where, what, fix, found_at.position)
-        raise DeclarationError([finding]) from error
+        raise DeclarationError([Finding("contract", what, fix)]) from error

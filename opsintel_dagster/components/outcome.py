@@ -1,11 +1,10 @@
 """`opsintel_dagster.OutcomeComponent`: one outcome, declared in a `defs.yaml`."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import dagster as dg
-from pydantic import BaseModel, Field, PrivateAttr
+from pydantic import BaseModel, PrivateAttr
 
 from opsintel_dagster.components.attributes import (
     load_contract,
@@ -14,16 +13,17 @@ from opsintel_dagster.components.attributes import (
     rendered,
 )
 from opsintel_dagster.components.defaults import DefaultsComponent
+from opsintel_dagster.components.location import Declaration, compile_location
 from opsintel_dagster.components.scaffolding import OutcomeScaffolder
 from opsintel_dagster.errors import DeclarationError
 from opsintel_dagster.orchestration.assets import drain_stage, outcome_assets
-from opsintel_dagster.orchestration.compiled import Compiled, compile_outcomes
+from opsintel_dagster.orchestration.compiled import Compiled
 from opsintel_dagster.orchestration.definitions import location_defs
 from opsintel_dagster.orchestration.instance import components_of, load_context
 from opsintel_dagster.orchestration.reports import Stage, StageReport
-from opsintel_dagster.outcome import Finding, Outcome, Positions
-from opsintel_dagster.outcome.findings import FieldPath, position_of
-from opsintel_dagster.outcome.loading import load_outcome
+from opsintel_dagster.outcome import Defaults, Finding, Outcome
+from opsintel_dagster.outcome.findings import position_of
+from opsintel_dagster.outcome.loading import draft_outcome
 
 
 def _schema() -> dict[str, Any]:
@@ -38,6 +38,13 @@ def _schema() -> dict[str, Any]:
         "items": {"type": "string"},
         "description": "Outcomes of other code locations that this one refers to.",
     }
+    # What defaults may say need not be said again.
+    optional = set(Defaults.model_fields)
+    schema["if"] = {"not": {"required": ["extends"]}}
+    schema["then"] = {"required": schema["required"]}
+    schema["required"] = [
+        name for name in schema["required"] if name == "name" or name not in optional
+    ]
     return schema
 
 
@@ -57,9 +64,7 @@ class OutcomeComponent(dg.Component, dg.Model, dg.Resolvable):
 
     outcome: Outcome
     produced_elsewhere: tuple[str, ...] = ()
-    positions: Positions = Field(default_factory=dict, repr=False)
-    """Where the parts of the declaration stand in its file, for findings about them."""
-
+    _declaration: Declaration | None = PrivateAttr(default=None)
     _location: Mapping[str, Compiled] | None = PrivateAttr(default=None)
 
     @classmethod
@@ -81,29 +86,21 @@ class OutcomeComponent(dg.Component, dg.Model, dg.Resolvable):
     def resolve_from_model(cls, context: dg.ResolutionContext, model: BaseModel) -> Self:
         """Read the attributes of a `defs.yaml`; a leading dot is its folder.
 
-        Raises:
-            DeclarationError: they are not valid; with every finding and its position.
+        What is wrong in them is said when definitions are built, together with what is wrong in
+        all other outcomes of the code location.
         """
-        folder = load_context(context)
-        data: dict[str, Any] = rendered(context, model.model_dump())
-        elsewhere = tuple(data.pop("produced_elsewhere", ()))
-        positions = positions_of(context)
-        shared = {
-            one.defaults.name: one.defaults for one in components_of(folder, DefaultsComponent)
-        }
-        outcome = load_outcome(data, source=folder.path.name, positions=positions, shared=shared)
-        changes: dict[str, Any] = {}
-        if isinstance(outcome.contract, str):
-            at = position_of(("contract",), positions)
-            place = Finding(f"{outcome.name}.contract", "", "", at)
-            changes["contract"] = load_contract(folder, outcome.contract, place)
-        if isinstance(outcome.routes, str):
-            changes["routes"] = str(folder.path / outcome.routes)
-        return cls(
-            outcome=outcome.model_copy(update=changes),
-            produced_elsewhere=elsewhere,
-            positions=positions,
+        declaration = declared(context, model.model_dump())
+        component = cls(
+            outcome=declaration.outcome, produced_elsewhere=declaration.produced_elsewhere
         )
+        component._declaration = declaration
+        return component
+
+    @property
+    def declaration(self) -> Declaration:
+        """The outcome with what is wrong in it; nothing is where it was declared in Python."""
+        given = Declaration(self.outcome, produced_elsewhere=self.produced_elsewhere)
+        return self._declaration or given
 
     def get_asset_spec(self, spec: dg.AssetSpec) -> dg.AssetSpec:
         """Change how an asset of this outcome looks; its key must stay."""
@@ -133,37 +130,29 @@ class OutcomeComponent(dg.Component, dg.Model, dg.Resolvable):
     ) -> Mapping[str, Compiled]:
         """All outcomes of the location by name, compiled together once and kept here."""
         if self._location is None:
-            self._location = _compile(components, context)
+            name = context.defs_module_name.partition(".")[0]
+            self._location = compile_location([one.declaration for one in components], name)
         return self._location
 
 
-def _compile(
-    components: Sequence[OutcomeComponent], context: dg.ComponentLoadContext
-) -> dict[str, Compiled]:
-    """Compile all outcomes of the location together, so that all findings come at once."""
-    elsewhere = [name for one in components for name in one.produced_elsewhere]
-    try:
-        compiled = compile_outcomes(
-            [one.outcome for one in components],
-            location=context.defs_module_name.partition(".")[0],
-            produced_elsewhere=elsewhere,
-        )
-    except DeclarationError as error:
-        positions = {one.outcome.name: one.positions for one in components}
-        raise DeclarationError([_placed(one, positions) for one in error.findings]) from error
-    return {one.name: one for one in compiled}
-
-
-def _placed(finding: Finding, positions: Mapping[str, Positions]) -> Finding:
-    """A finding of the check against the contract, with the position of what it is about."""
-    name, _, rest = finding.where.partition(".")
-    if finding.position is not None or name not in positions:
-        return finding
-    at = position_of(_path(rest), positions[name])
-    return Finding(finding.where, finding.what, finding.fix, at)
-
-
-def _path(text: str) -> FieldPath:
-    """`routes[1].when` as a path."""
-    parts = re.findall(r"\[(\d+)\]|([^.\[\]]+)", text)
-    return tuple(int(index) if index else name for index, name in parts)
+def declared(context: dg.ResolutionContext, attributes: Mapping[str, Any]) -> Declaration:
+    """Understand the attributes of an outcome as far as that is possible."""
+    folder = load_context(context)
+    data: dict[str, Any] = rendered(context, attributes)
+    elsewhere = tuple(data.pop("produced_elsewhere", ()))
+    positions = positions_of(context)
+    shared = {one.defaults.name: one.defaults for one in components_of(folder, DefaultsComponent)}
+    draft = draft_outcome(data, source=folder.path.name, positions=positions, shared=shared)
+    outcome, findings, unsound = draft.outcome, draft.findings, draft.unsound
+    if isinstance(outcome.contract, str) and "contract" not in unsound:
+        try:
+            contract = load_contract(folder, outcome.contract)
+        except DeclarationError as error:
+            where, at = f"{outcome.name}.contract", position_of(("contract",), positions)
+            placed = [Finding(where, one.what, one.fix, at) for one in error.findings]
+            findings, unsound = (*findings, *placed), unsound | {"contract"}
+        else:
+            outcome = outcome.model_copy(update={"contract": contract})
+    if isinstance(outcome.routes, str):
+        outcome = outcome.model_copy(update={"routes": str(folder.path / outcome.routes)})
+    return Declaration(outcome, findings, unsound, positions, elsewhere)
