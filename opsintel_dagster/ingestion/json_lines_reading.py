@@ -37,12 +37,18 @@ def _unique_pairs(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
-_DECODER: Final = json.JSONDecoder(
-    parse_float=_Number,
-    parse_int=_Number,
-    parse_constant=_refuse_constant,
-    object_pairs_hook=_unique_pairs,
-)
+def _decoder(number: type[str]) -> json.JSONDecoder:
+    return json.JSONDecoder(
+        parse_float=number,
+        parse_int=number,
+        parse_constant=_refuse_constant,
+        object_pairs_hook=_unique_pairs,
+    )
+
+
+_FLAT: Final = _decoder(str)
+_NESTED: Final = _decoder(_Number)
+"""Only within nested values must numbers and texts be told apart, and that takes twice the time."""
 
 
 class JsonLinesReading(FileReading):
@@ -108,12 +114,9 @@ class JsonLinesReading(FileReading):
         line = self.lines
         problem = Problem.MALFORMED
         try:
-            found = _DECODER.decode(body.decode())
-            if isinstance(found, dict) and "" not in found and not found.keys() & CONTROL_COLUMNS:
-                values = {key: _text_of(value) for key, value in found.items()}
-                joined = "".join((*values, *filter(None, values.values())))
-                joined.encode()
-                if "\0" not in joined:
+            values = _values(body.decode())
+            if values is not None:
+                if b"\\u" not in body or not _has_nul(values):
                     return Record(line, line, None), values
                 problem = Problem.NUL
         except UnicodeDecodeError:
@@ -139,14 +142,27 @@ class JsonLinesReading(FileReading):
         return frame_of([], self._columns)
 
 
-def _text_of(value: object) -> str | None:
-    if value is None:
+def _values(text: str) -> dict[str, str | None] | None:
+    """Read an object as texts; None if it is none, or has names that cannot be columns."""
+    is_flat = "[" not in text and text.count("{") == 1
+    found = (_FLAT if is_flat else _NESTED).decode(text)
+    if not isinstance(found, dict) or "" in found or not CONTROL_COLUMNS.isdisjoint(found):
         return None
-    return str(value) if isinstance(value, str) else _compact(value)
+    return {
+        key: value if value is None or type(value) is str else _compact(value)
+        for key, value in found.items()
+    }
+
+
+def _has_nul(values: dict[str, str | None]) -> bool:
+    """Whether a NUL was escaped in a text; fails on half a surrogate pair, which is no text."""
+    joined = "".join((*values, *filter(None, values.values())))
+    joined.encode()
+    return "\0" in joined
 
 
 def _compact(value: object) -> str:
-    """Write a nested value without white space, its numbers as they were written."""
+    """Write a value without white space, its numbers as they were written."""
     if isinstance(value, _Number):
         return str(value)
     if isinstance(value, dict):
