@@ -52,6 +52,4 @@ class Settings:
         except ArgumentError as error:
             fix = "Write e.g. postgresql+psycopg2://user:password@host/database."
             raise SettingsError(LEDGER_VARIABLE, "not a database URL", fix) from error
-        return cls(
-            defaults.root, ledger_url, os.environ.get(STORE_VARIABLE) or defaults.store_url
-        )
+        return cls(defaults.root, ledger_url, os.environ.get(STORE_VARIABLE) or defaults.store_url)

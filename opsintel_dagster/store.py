@@ -105,10 +105,10 @@ class Store:
         return removed
 
     def _local(self, path: str) -> str:
-        file = os.fspath(self._root / path)
-        if not os.path.exists(file):  # noqa: PTH110 - a plain check on a hot path
+        file = self._root / path
+        if not file.exists():
             raise StoreError(path, "the ledger names this file and it is not there")
-        return file
+        return str(file)
 
     def _read_one(self, path: str) -> pl.DataFrame:
         try:

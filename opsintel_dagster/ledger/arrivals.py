@@ -143,7 +143,7 @@ def register(
 
 
 def supersede(connection: Connection, old: str, new: str) -> None:
-    """Say that `new` replaces `old`; what is still open of `old` is settled when `new` is judged."""
+    """Say that `new` replaces `old`; what is open of `old` is settled when `new` is judged."""
     connection.execute(update(arrival).where(arrival.c.id == old).values(superseded_by=new))
     connection.execute(
         update(arrival)

@@ -211,7 +211,7 @@ def waiting(connection: Connection, outcome: str) -> list[Row[Any]]:
 
 def fail(connection: Connection, row: Row[Any], reason: str, now: datetime) -> datetime:
     """Note a failed attempt; returns when the next one is due (30 s, doubling, at most 1 h)."""
-    pause = min(FIRST_PAUSE * 2 ** min(row.attempts, 10), LONGEST_PAUSE)
+    pause: timedelta = min(FIRST_PAUSE * 2 ** min(row.attempts, 10), LONGEST_PAUSE)
     connection.execute(
         update(batch)
         .where(batch.c.id == row.id)

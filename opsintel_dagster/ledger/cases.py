@@ -46,6 +46,7 @@ def open_with_rows(
     connection: Connection,
     outcome: str,
     batch_id: str,
+    *,
     groups: Sequence[QuarantinedGroup],
     values: Mapping[str, Mapping[str, int]],
     owners: Mapping[str, str],
@@ -109,7 +110,7 @@ def raise_case(
             )
         )
         return True
-    is_new_episode = row.state == CaseState.CLOSED
+    is_new_episode = bool(row.state == CaseState.CLOSED)
     before = {} if is_new_episode else row.facts["values"]
     together = dict(before)
     for value, count in values.items():

@@ -63,8 +63,8 @@ class Ledger:
             LedgerError: the database cannot be reached or holds no ledger.
         """
         options: dict[str, Any] = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
-        with self._connect() as connection:
-            connection = connection.execution_options(**options)
+        with self._connect() as opened:
+            connection = opened.execution_options(**options)
             with connection.begin():
                 yield connection
 
@@ -75,8 +75,8 @@ class Ledger:
         Raises:
             LedgerError: the database cannot be reached.
         """
-        with self._connect() as connection:
-            connection = connection.execution_options(opsintel_write=True)
+        with self._connect() as opened:
+            connection = opened.execution_options(opsintel_write=True)
             with connection.begin():
                 yield connection
 

@@ -198,7 +198,7 @@ def _machine() -> str:
     """One boot of one machine, one process namespace: within it, a process id means something."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot}/{os.readlink('/proc/self/ns/pid')}"
+        return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"
     except OSError:
         return ""  # not Linux: nothing is known for certain, the heartbeat decides
 

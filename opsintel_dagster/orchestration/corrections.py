@@ -18,7 +18,11 @@ from opsintel_dagster.orchestration.work import Work
 
 REPEAT = "key.repeat"
 ROUTING = {"_route": pl.String, "_route_rule": pl.String}
-REPEATED = {"_arrival": pl.String, "_row": pl.Int64, "_rules": pl.List(pl.String)}
+REPEATED: dict[str, pl.DataType] = {
+    "_arrival": pl.String(),
+    "_row": pl.Int64(),
+    "_rules": pl.List(pl.String),
+}
 
 Replaces = list[tuple[str, list[str]]]
 """Corrections with the arrivals each replaces."""

@@ -4,6 +4,7 @@ Quarantine files are never changed. A row is out of quarantine when a replay bat
 (`_from`, `_arrival`, `_row` name it) or when its arrival was superseded.
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
@@ -15,8 +16,8 @@ from opsintel_dagster.ledger.batches import QUARANTINE_ROLES, BatchKind, Role
 from opsintel_dagster.ledger.cases import QuarantinedGroup
 from opsintel_dagster.orchestration.compiled import Compiled
 from opsintel_dagster.orchestration.installation import Installation
+from opsintel_dagster.verification.masking import MASK
 
-MASKED = "•••"
 NO_VALUE = "(empty)"
 ROW = ["_from", "_arrival", "_row"]
 
@@ -41,36 +42,28 @@ def groups_of(rows: pl.DataFrame) -> list[QuarantinedGroup]:
 def offending_values(compiled: Compiled, rows: pl.DataFrame) -> dict[str, dict[str, int]]:
     """The values that broke a rule, counted by failure mode; personal data stays masked.
 
-    Rules over several columns give the values of all of them; rules over a whole arrival or a
-    malformed line give none, since no single value is at fault.
+    A row counts under the first of its rules that is this failure. Rules over several columns
+    give the values of all of them; rules over a whole arrival or an unreadable line give none,
+    since no single value is at fault.
     """
-    values: dict[str, dict[str, int]] = {}
     columns_of = {rule.id: rule.columns for rule in compiled.contract.rules}
-    for (cause,), part in rows.group_by("_cause", maintain_order=True):
+    values: dict[str, Counter[str]] = defaultdict(Counter)
+    for (cause, rules), part in rows.group_by("_cause", "_rules", maintain_order=True):
         mine = compiled.rules_of(str(cause))
-        broken = part["_rules"].explode(empty_as_null=False).unique(maintain_order=True)
-        about = dict.fromkeys(
-            column
-            for rule in broken
-            if not mine or rule in mine
-            for column in columns_of.get(rule, ())
-            if column in part.columns
-        )
-        if about:
-            values[str(cause)] = _count(part, list(about), compiled.contract.pii)
-    return values
+        rule = next((rule for rule in rules if rule in mine), rules[0])
+        columns = [name for name in columns_of.get(rule, ()) if name in part.columns]
+        if columns:
+            values[str(cause)].update(_count(part, columns, compiled.contract.pii))
+    return {cause: cases.most_common(counted) for cause, counted in values.items()}
 
 
 def _count(rows: pl.DataFrame, columns: list[str], pii: Iterable[str]) -> dict[str, int]:
     shown = [
-        pl.lit(MASKED) if column in pii else pl.col(column).cast(pl.String).fill_null(NO_VALUE)
+        pl.lit(MASK) if column in pii else pl.col(column).cast(pl.String).fill_null(NO_VALUE)
         for column in columns
     ]
     text = pl.concat_str(shown, separator=" · ").alias("value")
-    counted = (
-        rows.select(text).group_by("value").len().sort("len", "value", descending=[True, False])
-    )
-    return cases.most_common(dict(counted.iter_rows()))
+    return dict(rows.select(text).group_by("value").len().iter_rows())
 
 
 def open_rows(

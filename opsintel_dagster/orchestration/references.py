@@ -5,7 +5,6 @@ confirmed or are unchanged, the latest of each key. It is trusted or it is down;
 judging by half a reference.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -96,7 +95,6 @@ def current_rows(installation: Installation, connection: Connection, name: str) 
     if not paths:
         return pl.DataFrame()
     declared = bindings.bound(connection, name)
-    facts: Mapping[str, list[str]] = {} if declared is None else declared.facts
     replaced = arrivals.replaced(connection, name)
     rows = (
         installation.store.scan(paths)
@@ -104,5 +102,5 @@ def current_rows(installation: Installation, connection: Connection, name: str) 
         .select(pl.exclude("^_.*$"))
         .collect()
     )
-    key = list(facts.get("key", ()))
+    key = [] if declared is None else list(declared.facts["key"])
     return rows.unique(key, keep="last", maintain_order=True) if key else rows

@@ -13,7 +13,7 @@ import polars as pl
 
 from opsintel_dagster.crashpoints import reached
 from opsintel_dagster.errors import SourceDown, SourceUnreadable, SourceVanished
-from opsintel_dagster.ingestion import ArrivalSource, Reading, Sighting, open_source
+from opsintel_dagster.ingestion import ArrivalSource, Reading, Sighting, UpstreamFeed, open_source
 from opsintel_dagster.ledger import arrivals, batches, cases, entries
 from opsintel_dagster.ledger.arrivals import ArrivalState, NewArrival
 from opsintel_dagster.ledger.batches import BatchKind, Role
@@ -94,7 +94,7 @@ def open_arrival_source(
         SourceDown: the asset it follows is no outcome, and nobody here can ask Dagster about it.
     """
     source = compiled.outcome.source
-    feed = None
+    feed: UpstreamFeed | None = None
     if isinstance(source, UpstreamSource):
         if source.outcome is not None and source.path is None:
             feed = OutcomeFeed(installation, source.outcome)
@@ -209,7 +209,7 @@ def _note_columns(work: Work, new: NewArrival, reading: Reading, tally: Tally) -
     if new.columns:
         declared = set(work.compiled.contract.columns)
         tally.added.update(set(new.columns) - declared)
-        tally.missing.update(work.compiled.contract.required - set(new.columns))
+        tally.missing.update(declared - set(new.columns))
 
 
 def _name(work: Work, seen: Sighting, reading: Reading, group: Group) -> NewArrival:

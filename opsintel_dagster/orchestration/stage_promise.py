@@ -40,5 +40,5 @@ def oldest_seconds(outstanding: list[Row[Any]], now: datetime) -> float | None:
     """The age of the oldest outstanding batch, since the source made its records available."""
     if not outstanding:
         return None
-    oldest = min(row.available_at for row in outstanding)
+    oldest: datetime = min(row.available_at for row in outstanding)
     return max(0.0, (now - oldest).total_seconds())

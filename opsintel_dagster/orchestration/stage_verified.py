@@ -100,7 +100,7 @@ def _verify_batch(work: Work, batch: Row[Any], tally: Tally) -> None:
         for role, frame in files.items()
         if role is Role.VERIFIED or not frame.is_empty()
     }
-    effective = [old for new, old in replaces if new not in judged.held]
+    effective = [pair for pair in replaces if pair[0] not in judged.held]
     reached("verify.written")
     with work.lease.write() as connection:
         for role, stored in written.items():
@@ -145,7 +145,7 @@ def _judge(
         over = _over_tolerance(work, members, bad, held)
         if over:
             verified, bad = _hold(raw, verified, bad, over)
-            held |= {arrival: (TOLERANCE,) for arrival in over}
+            held |= dict.fromkeys(over, (TOLERANCE,))
     verified, repeated, unchanged = corrections.compare(work, batch, members, verified, held)
     if not repeated.is_empty():
         rows = raw.join(repeated, on=["_arrival", "_row"], how="inner", maintain_order="left")
@@ -194,7 +194,9 @@ def _open_cases(work: Work, connection: Any, batch: Row[Any], judged: Judged) ->
     groups = quarantine.groups_of(judged.quarantined)
     values = quarantine.offending_values(work.compiled, judged.quarantined)
     owners = {group.failure_mode: work.compiled.owner_of(group.failure_mode) for group in groups}
-    opened = cases.open_with_rows(connection, work.name, batch.id, groups, values, owners)
+    opened = cases.open_with_rows(
+        connection, work.name, batch.id, groups=groups, values=values, owners=owners
+    )
     for identity in opened:
         entries.append(
             connection, work.name, work.actor, "case", identity, f"opened by batch {batch.id}"
