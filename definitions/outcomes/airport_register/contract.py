@@ -22,20 +22,25 @@ class Airport(pa.DataFrameModel):
     tzone: str = pa.Field(nullable=True)
 
     @pa.dataframe_check
+    @classmethod
     def lies_in_the_united_states(cls, data: PolarsData) -> pl.LazyFrame:
-        """It lies between Hawaii and Maine, or on the Aleutians beyond 180°; most misses are a
-        longitude without its minus sign, which puts Phoenix into China."""
+        """It lies in the United States.
+
+        Most misses are a longitude without its minus sign, which puts Phoenix into China; beyond
+        180° lie the last of the Aleutians.
+        """
         in_the_west = pl.col("lon").is_between(-180, -64) | (pl.col("lon") >= 172)
         is_there = pl.col("lat").is_between(17, 72) & in_the_west & pl.col("tz").is_between(-11, -4)
         return data.lazyframe.select(is_there)
 
     @pa.dataframe_check
+    @classmethod
     def is_one_airport(cls, data: PolarsData) -> pl.LazyFrame:
-        """It is an airport; NYC, CHI and WAS stand for all airports of a city, and nobody lands
-        there."""
+        """It is one airport; NYC, CHI and WAS stand for all of a city, and nobody lands there."""
         return data.lazyframe.select(pl.col("name") != "All Airports")
 
     @pa.dataframe_check(raise_warning=True)
+    @classmethod
     def has_a_time_zone(cls, data: PolarsData) -> pl.LazyFrame:
         """Its time zone is named, so that local times stay right when the clocks change."""
         return data.lazyframe.select(pl.col("tzone").is_not_null())

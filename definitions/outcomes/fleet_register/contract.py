@@ -24,14 +24,18 @@ class Aircraft(pa.DataFrameModel):
     engine: str
 
     @pa.dataframe_check
+    @classmethod
     def is_an_airliner(cls, data: PolarsData) -> pl.LazyFrame:
-        """It has several turbine engines and twenty seats or more; registrations that an airline
-        gave up are given out again, and N201AA is a Cessna 150 today."""
+        """It has several turbine engines, and twenty seats or more.
+
+        Registrations that an airline gave up are given out again: N201AA is a Cessna 150 today.
+        """
         is_multi = pl.col("type") == "Fixed wing multi engine"
         is_turbine = pl.col("engine").str.starts_with("Turbo-")
         return data.lazyframe.select(is_multi & is_turbine & (pl.col("seats") >= 20))
 
     @pa.dataframe_check(raise_warning=True)
+    @classmethod
     def has_a_year(cls, data: PolarsData) -> pl.LazyFrame:
         """Its year of manufacture is known."""
         return data.lazyframe.select(pl.col("year").is_not_null())
