@@ -4,15 +4,13 @@ import csv
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from opsintel_dagster.errors import OpsintelError, UnknownName
+import typer
+
+from opsintel_dagster.errors import UnknownName
 from opsintel_dagster.outcome.findings import did_you_mean
 
 RECORD: Final = "_record"
 """What receivers call a record: `<arrival>:<row>`; traceable like a key."""
-
-
-class KeyMisread(OpsintelError):
-    """What was written does not name records of this outcome."""
 
 
 def read_key(outcome: str, facts: Mapping[str, Any], words: Sequence[str]) -> dict[str, str]:
@@ -25,7 +23,7 @@ def read_key(outcome: str, facts: Mapping[str, Any], words: Sequence[str]) -> di
             `carrier=UA flight=1545`.
 
     Raises:
-        KeyMisread: there are more or fewer values than key columns.
+        typer.BadParameter: there are more or fewer values than key columns.
         UnknownName: the contract has no such column.
     """
     key, columns = list(facts["key"]), [*facts["columns"], RECORD]
@@ -44,7 +42,7 @@ def read_key(outcome: str, facts: Mapping[str, Any], words: Sequence[str]) -> di
         message = f"{outcome} declares no key; write column=value pairs, such as {example}"
     else:
         message = (
-            f"{outcome} is keyed by {', '.join(key)} ({len(key)} values), {len(values)} were given; "
-            f"write all of them, or column=value pairs for a part, such as {example}"
+            f"{outcome} is keyed by {len(key)} columns ({', '.join(key)}), {len(values)} values "
+            f"were given; write all of them, or column=value pairs for a part, such as {example}"
         )
-    raise KeyMisread(message)
+    raise typer.BadParameter(message)

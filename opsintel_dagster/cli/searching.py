@@ -5,10 +5,11 @@ texts: they are compared as texts, and where the contract says number, as number
 may have written differently (dates, booleans) is looked up in the verified files as well.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final
 
 import polars as pl
@@ -48,7 +49,7 @@ class Search:
     def find(self, key: Mapping[str, str]) -> list[Found]:
         """The records whose columns have these values, in the order of their batches."""
         types = self._types()
-        found = list(self._raw(lambda schema: raw_condition(key, schema, types)))
+        found = list(self._raw(partial(raw_condition, key, types)))
         known = {(one.arrival, one.row) for one in found}
         if any(_is_written_freely(types.get(column)) for column in key):
             found += [one for one in self._typed(key) if (one.arrival, one.row) not in known]
@@ -62,7 +63,7 @@ class Search:
             rest = {column: text for column, text in key.items() if column != left_out}
             if not rest or RECORD in key:
                 continue
-            for one in self._raw(lambda schema, of=rest: raw_condition(of, schema, types)):
+            for one in self._raw(partial(raw_condition, rest, types)):
                 values = {column: one.raw.get(column) for column in key}
                 if one.is_certain and values not in near:
                     near.append(values)
@@ -75,7 +76,7 @@ class Search:
         seen: dict[str, None] = {}
         for frames in _collected(
             rows.select(pl.col(column).cast(pl.String).drop_nulls().unique())
-            for _, rows in self._files(Role.RAW, (BatchKind.ARRIVALS,))
+            for _, rows in self._files(Role.RAW)
             if column in rows.collect_schema()
         ):
             seen |= dict.fromkeys(frames.to_series().to_list())
@@ -83,9 +84,11 @@ class Search:
                 break
         return list(seen)
 
-    def _raw(self, condition: Callable[[Schema], pl.Expr | None]) -> Iterator[Found]:
+    def _raw(
+        self, condition: Callable[[Schema], pl.Expr | None], batch_id: str | None = None
+    ) -> Iterator[Found]:
         wanted: list[tuple[Row[Any], pl.LazyFrame]] = []
-        for file, rows in self._files(Role.RAW, (BatchKind.ARRIVALS,)):
+        for file, rows in self._files(Role.RAW, batch_id):
             schema = rows.collect_schema()
             if "_arrival" not in schema:  # one arrival, too large to share a batch
                 alone = arrivals.in_batch(self.connection, file.batch_id)[0].id
@@ -101,14 +104,12 @@ class Search:
                 yield Found(row["_arrival"], row["_row"], file.batch_id, row, is_certain)
 
     def _typed(self, key: Mapping[str, str]) -> Iterator[Found]:
-        for file, rows in self._files(Role.VERIFIED, (BatchKind.ARRIVALS,)):
+        for file, rows in self._files(Role.VERIFIED):
             fits = typed_condition(key, rows.collect_schema())
-            if fits is None:
-                continue
-            names = rows.filter(fits).select("_arrival", "_row").collect()
-            for arrival, row in names.iter_rows():
-                identity = {RECORD: f"{arrival}:{row}"}
-                yield from self._raw(lambda schema, of=identity: raw_condition(of, schema, {}))
+            if fits is not None:
+                records = rows.filter(fits).select("_arrival", "_row").collect()
+                if not records.is_empty():
+                    yield from self._raw(partial(_one_of, records), file.batch_id)
 
     def _types(self) -> Schema:
         """The contract's columns and their types, as the newest verified file has them."""
@@ -116,10 +117,12 @@ class Search:
         return self.store.scan([files[-1].path]).collect_schema() if files else {}
 
     def _files(
-        self, role: Role, kinds: Sequence[BatchKind]
+        self, role: Role, batch_id: str | None = None
     ) -> Iterator[tuple[Row[Any], pl.LazyFrame]]:
+        """Files of one role in batches of arrivals: a replay holds no record they do not."""
+        kinds = (BatchKind.ARRIVALS,)
         for file in batches.files_of_outcome(self.connection, self.outcome, role, kinds=kinds):
-            if file.rows:
+            if file.rows and batch_id in (None, file.batch_id):
                 yield file, self.store.scan([file.path])
 
 
@@ -134,7 +137,12 @@ def _collected(rows: Iterator[pl.LazyFrame]) -> Iterator[pl.DataFrame]:
     yield from pl.collect_all(some)
 
 
-def raw_condition(key: Mapping[str, str], schema: Schema, types: Schema) -> pl.Expr | None:
+def _one_of(records: pl.DataFrame, _schema: Schema) -> pl.Expr:
+    names = pl.concat_str("_arrival", pl.col("_row").cast(pl.String), separator=":")
+    return names.is_in([f"{arrival}:{row}" for arrival, row in records.iter_rows()])
+
+
+def raw_condition(key: Mapping[str, str], types: Schema, schema: Schema) -> pl.Expr | None:
     """Which raw rows have these values; None if a column is not even there."""
     if RECORD in key:
         arrival, _, row = key[RECORD].rpartition(":")

@@ -1,0 +1,145 @@
+"""What the ledger knows about cases: the questions, who is asked, and what closes them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, select
+
+from opsintel_dagster.errors import UnknownName
+from opsintel_dagster.ledger import bindings, cases
+from opsintel_dagster.ledger.cases import CaseState
+from opsintel_dagster.ledger.tables import case
+from opsintel_dagster.outcome.findings import did_you_mean
+
+MOST_CASES: Final = 10_000
+IN_DOUBT: Final = "in_doubt"
+_EMPTY: Final[Mapping[str, Any]] = {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseView:
+    """One case as people see it; `minutes` is what its open records would cost a person."""
+
+    case: str
+    outcome: str
+    failure_mode: str
+    state: str
+    episode: int
+    owner: str
+    records: int
+    values: Mapping[str, int]
+    unreadable: Sequence[str]
+    rules: Mapping[str, int]
+    human_step: str | None
+    minutes_each: float | None
+    opened_at: datetime
+    last_seen_at: datetime
+    closed_at: datetime | None
+    closed_by: str | None
+    closes_when: str
+
+    @property
+    def name(self) -> str:
+        """What it is called on the command line."""
+        return f"{self.outcome}.{self.failure_mode}"
+
+    @property
+    def minutes(self) -> float | None:
+        """Human minutes the open records would take."""
+        return None if self.minutes_each is None else self.minutes_each * self.records
+
+
+def listed_cases(
+    connection: Connection, outcomes: Sequence[str] | None, *, with_closed: bool
+) -> list[CaseView]:
+    """Cases of these outcomes, those with most open records first; closed ones on request."""
+    states = tuple(CaseState) if with_closed else (CaseState.OPEN,)
+    rows = cases.listing(connection, outcomes, states=states, limit=MOST_CASES)
+    facts = {row.name: row.facts for row in bindings.all_bound(connection)}
+    return [_view(connection, row, facts.get(row.outcome, _EMPTY)) for row in rows]
+
+
+def find_case(connection: Connection, name: str) -> CaseView:
+    """The case a person means: its id, the beginning of one, or `outcome.failure_mode`.
+
+    Raises:
+        UnknownName: there is none, or the beginning fits several.
+    """
+    outcome, dot, failure_mode = name.partition(".")
+    if dot:
+        identities = [cases.case_id(outcome, failure_mode)]
+    else:
+        query = select(case.c.id).where(case.c.id.startswith(name, autoescape=True)).limit(2)
+        identities = list(connection.execute(query).scalars())
+    if len(identities) > 1:
+        raise UnknownName("single case", name, "several ids begin so; write more of it")
+    found = cases.find(connection, identities[0]) if identities else None
+    if found is None:
+        query = select(case.c.outcome, case.c.failure_mode).limit(MOST_CASES)
+        names = [f"{row.outcome}.{row.failure_mode}" for row in connection.execute(query)]
+        raise UnknownName("case", name, did_you_mean(name, names, plural="cases"))
+    declared = bindings.bound(connection, found.outcome)
+    return _view(connection, found, _EMPTY if declared is None else declared.facts)
+
+
+def _view(connection: Connection, row: Row[Any], facts: Mapping[str, Any]) -> CaseView:
+    mode = facts.get("failure_modes", _EMPTY).get(row.failure_mode, _EMPTY)
+    rules: dict[str, int] = {}
+    records = 0
+    for group in cases.open_groups(connection, row.outcome):
+        if group.case_id == row.id:
+            rows = group.rows - group.resolved
+            records += rows
+            for rule in group.rules.split(cases.RULES_SEPARATOR):
+                rules[rule] = rules.get(rule, 0) + rows
+    unreadable = row.facts.get("unreadable", [])
+    return CaseView(
+        case=row.id,
+        outcome=row.outcome,
+        failure_mode=row.failure_mode,
+        state=row.state,
+        episode=row.episode,
+        owner=row.owner,
+        records=records,
+        values=row.facts.get("values", {}),
+        unreadable=unreadable,
+        rules=rules,
+        human_step=mode.get("human_step"),
+        minutes_each=mode.get("minutes"),
+        opened_at=row.opened_at,
+        last_seen_at=row.last_seen_at,
+        closed_at=row.closed_at,
+        closed_by=row.closed_by,
+        closes_when=_closes_when(row.failure_mode, mode, facts, unreadable, records),
+    )
+
+
+def _closes_when(
+    failure_mode: str,
+    mode: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    unreadable: Sequence[str],
+    records: int,
+) -> str:
+    """What has to happen, in a sentence."""
+    ways = []
+    if unreadable:
+        ways.append("every unreadable file is replaced by a readable one of its name")
+    if failure_mode == IN_DOUBT:
+        ways.append("somebody asks the receiver whether it has the delivery")
+    if mode.get("replay_when"):
+        reference = mode["replay_when"]
+        ways.append(
+            f"{reference} delivers something new that heals the records; the next drain judges "
+            "them again"
+        )
+    if records and facts.get("takes_corrections"):
+        ways.append("a corrected file of the same name arrives; it supersedes its open records")
+    if not ways:
+        return (
+            "nothing closes it by itself: give the failure mode a `replay_when`, or let the source "
+            "take corrections (`same_name: correction`)"
+        )
+    return "; or ".join(ways)

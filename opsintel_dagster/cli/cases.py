@@ -1,0 +1,149 @@
+"""`opsintel cases`: what somebody or something still has to answer."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from rich.text import Text
+
+from opsintel_dagster.cli.casebook import CaseView, find_case, listed_cases
+from opsintel_dagster.cli.console import answers, plain_table, write_json
+from opsintel_dagster.cli.opened import bound_outcomes, opened_ledger
+from opsintel_dagster.cli.wording import (
+    age,
+    counted,
+    lines_of,
+    moment,
+    short,
+    shown_values,
+    source_values,
+)
+from opsintel_dagster.settings import Settings
+
+VALUES_LISTED: Final = 3
+VALUES_SHOWN: Final = 20
+
+
+def list_cases(outcomes: list[str], *, with_closed: bool, as_json: bool) -> None:
+    """Show open cases, those with most records first.
+
+    Raises:
+        LedgerError: there is no ledger yet.
+        UnknownName: the ledger knows no such outcome.
+    """
+    with opened_ledger(Settings.from_env()) as ledger, ledger.read() as connection:
+        named = [row.name for row in bound_outcomes(connection, outcomes)] if outcomes else None
+        found = listed_cases(connection, named, with_closed=with_closed)
+    if as_json:
+        write_json({"cases": [_document(one) for one in found]})
+        return
+    if not found:
+        answers().print("No case." if with_closed else "No open case.")
+        return
+    now = datetime.now(UTC)
+    table = plain_table("case", ">records", "values", "owner", ">open for")
+    for one in found:
+        age_ = age((now - one.opened_at).total_seconds()) if one.closed_at is None else "closed"
+        name = Text.assemble((one.outcome, "dim"), "\n", (one.failure_mode, "bold"))
+        owner = Text(one.owner, overflow="fold")
+        table.add_row(name, f"{one.records:,}", _values(one, VALUES_LISTED), owner, age_)
+    answers().print(table)
+    answers().print("\nLook at one: opsintel cases show OUTCOME.FAILURE_MODE", style="dim")
+
+
+def show_case(name: str, *, rows: int, as_json: bool) -> None:
+    """Show one case with some of its records, personal data masked.
+
+    Raises:
+        LedgerError: there is no ledger yet.
+        UnknownName: there is no such case.
+        StoreError: a file the ledger names is missing.
+    """
+    settings = Settings.from_env()
+    with opened_ledger(settings) as ledger, ledger.read() as connection:
+        found = find_case(connection, name)
+    sample = _sample(settings, found, rows) if found.records and rows else []
+    if as_json:
+        write_json({**_document(found), "sample": sample})
+    else:
+        _show(found, sample)
+
+
+def _document(one: CaseView) -> dict[str, Any]:
+    return {**asdict(one), "name": one.name, "minutes": one.minutes}
+
+
+def _values(one: CaseView, most: int) -> str:
+    parts = [f"{value} ({count:,})" for value, count in list(one.values.items())[:most]]
+    parts += [f"{file} (unreadable)" for file in one.unreadable[:most]]
+    more = len(one.values) + len(one.unreadable) - len(parts)
+    return ", ".join(parts) + (f" … {more} more" if more > 0 else "") or "—"
+
+
+def _sample(settings: Settings, found: CaseView, rows: int) -> list[dict[str, Any]]:
+    """Some of the records that lie in quarantine for this case, with file and line."""
+    # Only who looks at rows pays for what reads them.
+    from opsintel_dagster.cli.sampling import open_records  # noqa: PLC0415
+
+    return [
+        {
+            "file": row["file"],
+            "line": row["_line"],
+            "line_end": row.get("_line_end"),
+            "record": f"{row['_arrival']}:{row['_row']}",
+            "rules": row["_rules"],
+            "values": source_values(row, row["pii"]),
+        }
+        for row in open_records(settings, found.outcome, found.case, found.failure_mode, rows)
+    ]
+
+
+def _show(one: CaseView, sample: list[dict[str, Any]]) -> None:
+    console = answers()
+    state = Text(one.state, style="yellow" if one.state == "open" else "green")
+    about = f": {counted(one.records, 'record')}, episode {one.episode}"
+    console.print(Text.assemble((one.name, "bold"), "  ", state, about), soft_wrap=True)
+    for label, text in _lines(one):
+        console.print(Text.assemble((f"  {label:<11}", "dim"), text), soft_wrap=True)
+    if one.values:
+        console.print("\nValues", style="bold")
+        table = plain_table("value", ">records")
+        for value, count in list(one.values.items())[:VALUES_SHOWN]:
+            table.add_row(Text(value, overflow="fold"), f"{count:,}")
+        console.print(table)
+        if len(one.values) > VALUES_SHOWN:
+            console.print(f"… and {len(one.values) - VALUES_SHOWN} more values")
+    if sample:
+        console.print(f"\n{len(sample)} of {one.records:,} records", style="bold")
+        for row in sample:
+            _show_row(row)
+
+
+def _lines(one: CaseView) -> list[tuple[str, str]]:
+    rules = ", ".join(f"{rule} ({count:,})" for rule, count in one.rules.items())
+    step = one.human_step or "not declared"
+    if one.minutes_each is not None:
+        step += f"; {one.minutes_each:g} min a record"
+        step += f", {age((one.minutes or 0) * 60)} for all of them" if one.records else ""
+    lines = [
+        ("owner", one.owner),
+        ("rules", rules or "—"),
+        ("files", ", ".join(one.unreadable)),
+        ("first seen", moment(one.opened_at)),
+        ("last seen", moment(one.last_seen_at)),
+        ("human step", step),
+    ]
+    if one.closed_at is not None:
+        lines += [("closed", f"{moment(one.closed_at)}: {one.closed_by}")]
+    else:
+        lines += [("closes when", one.closes_when)]
+    return [(label, text) for label, text in [*lines, ("id", short(one.case))] if text]
+
+
+def _show_row(row: Mapping[str, Any]) -> None:
+    where = lines_of(row["file"], row["line"], row["line_end"])
+    answers().print(
+        Text.assemble("  ", (where, "bold"), f"  {', '.join(row['rules'])}"), soft_wrap=True
+    )
+    answers().print(f"    {shown_values(row['values'])}", soft_wrap=True)

@@ -1,0 +1,217 @@
+"""One record's way, put together from the ledger and the files it names."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+import polars as pl
+from sqlalchemy import Connection, Row, select
+
+from opsintel_dagster.cli.searching import Found
+from opsintel_dagster.ledger import arrivals, batches, deliveries
+from opsintel_dagster.ledger.arrivals import ArrivalState
+from opsintel_dagster.ledger.batches import BatchKind, BatchState, Role
+from opsintel_dagster.ledger.deliveries import DeliveryState
+from opsintel_dagster.ledger.tables import arrival, batch, entry
+from opsintel_dagster.outcome.names import NOWHERE
+from opsintel_dagster.store import Store
+
+_JUDGED: Final = (Role.VERIFIED, Role.QUARANTINE, Role.UNCHANGED, Role.ROUTED, Role.UNROUTED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Handover:
+    """The delivery that carried the record to its receiver."""
+
+    id: str
+    route: str
+    state: str
+    guarantee: str
+    attempts: int
+    records: int
+    intent_at: datetime
+    receipt_at: datetime | None
+    confirmed_at: datetime | None
+    run_id: str | None
+    reason: str | None
+    receipt: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passage:
+    """What one batch did with the record.
+
+    `verdict` is `kept`, `quarantined`, `unrouted` or `unchanged`; None while the batch waits to be
+    judged, `obstacle` says why. A replay tells in `replayed` which rows it is about, and why.
+    """
+
+    batch: str
+    kind: str
+    state: str
+    claimed_at: datetime
+    declaration: str
+    replayed: str | None = None
+    verdict: str | None = None
+    verified_at: datetime | None = None
+    rules: tuple[str, ...] = ()
+    failure_mode: str | None = None
+    route: str | None = None
+    route_rule: str | None = None
+    routed_at: datetime | None = None
+    delivery: Handover | None = None
+    closed_at: datetime | None = None
+    obstacle: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """One record, from the file that brought it to the place where it is now.
+
+    `place` is a term of the conservation law: `delivered`, `no_action`, `unchanged`, `superseded`,
+    `open` or `in_flight`. `is_certain` is false for a line that could not be read and has the
+    key's values somewhere in it.
+    """
+
+    record: str
+    file: str
+    line: int | None
+    line_end: int | None
+    arrival: str
+    available_at: datetime
+    claimed_at: datetime
+    is_late: bool
+    run_id: str | None
+    superseded_by: str | None
+    is_certain: bool
+    raw: Mapping[str, Any] = field(repr=False)
+    passages: tuple[Passage, ...]
+    place: str
+
+
+@dataclass(frozen=True)
+class Tracer:
+    """Follows records of one outcome, in one snapshot of the ledger."""
+
+    store: Store
+    connection: Connection
+    outcome: str
+
+    def follow(self, found: Found) -> Way:
+        """The record's way through every batch that carried it."""
+        query = select(arrival).where(arrival.c.id == found.arrival)
+        origin = self.connection.execute(query).one()
+        passages = tuple(
+            passage
+            for batch_id in arrivals.batches_of(self.connection, [found.arrival])
+            if (passage := self._passage(batch_id, found)) is not None
+        )
+        return Way(
+            record=f"{found.arrival}:{found.row}",
+            file=origin.name,
+            line=found.raw.get("_line"),
+            line_end=found.raw.get("_line_end"),
+            arrival=origin.id,
+            available_at=origin.available_at,
+            claimed_at=origin.claimed_at,
+            is_late=origin.is_late,
+            run_id=origin.run_id,
+            superseded_by=self._name_of(origin.superseded_by),
+            is_certain=found.is_certain,
+            raw=found.raw,
+            passages=passages,
+            place=_place(origin, passages),
+        )
+
+    def _passage(self, batch_id: str, found: Found) -> Passage | None:
+        row = self.connection.execute(select(batch).where(batch.c.id == batch_id)).one()
+        is_replay = row.kind == BatchKind.REPLAY
+        if is_replay and self._row_in(batch_id, Role.RAW, found) is None:
+            return None
+        rows = {role: self._row_in(batch_id, role, found) for role in _JUDGED}
+        times = self._times(batch_id)
+        bad = rows[Role.QUARANTINE] or rows[Role.UNROUTED]
+        routed = rows[Role.ROUTED] or rows[Role.UNCHANGED] or {}
+        return Passage(
+            batch=batch_id,
+            kind=row.kind,
+            state=row.state,
+            claimed_at=row.claimed_at,
+            declaration=row.declaration,
+            replayed=times["replayed"].reason if "replayed" in times else None,
+            verdict=_verdict(rows),
+            verified_at=times["verified"].at if "verified" in times else None,
+            rules=tuple(bad["_rules"]) if bad else (),
+            failure_mode=bad["_cause"] if bad else None,
+            route=routed.get("_route"),
+            route_rule=routed.get("_route_rule"),
+            routed_at=times["routed"].at if rows[Role.ROUTED] and "routed" in times else None,
+            delivery=self._delivery(batch_id, rows[Role.ROUTED]),
+            closed_at=row.closed_at,
+            obstacle=row.failure or row.waits_for,
+        )
+
+    def _row_in(self, batch_id: str, role: Role, found: Found) -> dict[str, Any] | None:
+        for file in batches.files_of(self.connection, batch_id, role):
+            if file.rows:
+                rows = self.store.scan([file.path])
+                is_mine = (pl.col("_arrival") == found.arrival) & (pl.col("_row") == found.row)
+                mine = rows.filter(is_mine).collect()
+                if not mine.is_empty():
+                    return mine.row(0, named=True)
+        return None
+
+    def _delivery(self, batch_id: str, routed: Mapping[str, Any] | None) -> Handover | None:
+        sent = deliveries.of_batch(self.connection, batch_id) if routed else {}
+        row = sent.get(routed["_route"]) if routed else None
+        if row is None:
+            return None
+        return Handover(
+            id=row.id,
+            route=row.route,
+            state=row.state,
+            guarantee=row.guarantee,
+            attempts=row.attempts,
+            records=row.records,
+            intent_at=row.intent_at,
+            receipt_at=row.receipt_at,
+            confirmed_at=row.confirmed_at,
+            run_id=row.run_id,
+            reason=row.reason,
+            receipt=row.receipt,
+        )
+
+    def _times(self, batch_id: str) -> dict[str, Row[Any]]:
+        """The newest entry of each kind about the batch."""
+        query = select(entry).where(entry.c.outcome == self.outcome, entry.c.subject == batch_id)
+        return {row.kind: row for row in self.connection.execute(query.order_by(entry.c.id))}
+
+    def _name_of(self, identity: str | None) -> str | None:
+        query = select(arrival.c.name).where(arrival.c.id == identity)
+        return self.connection.execute(query).scalar() if identity else None
+
+
+def _verdict(rows: Mapping[Role, object]) -> str | None:
+    verdicts = {
+        Role.UNROUTED: "unrouted",
+        Role.QUARANTINE: "quarantined",
+        Role.UNCHANGED: "unchanged",
+        Role.VERIFIED: "kept",
+    }
+    return next((verdict for role, verdict in verdicts.items() if rows[role]), None)
+
+
+def _place(origin: Row[Any], passages: tuple[Passage, ...]) -> str:
+    last = passages[-1] if passages else None
+    if last is None or last.verdict is None:
+        return "in_flight"
+    if last.verdict in ("quarantined", "unrouted"):
+        return "superseded" if origin.state == ArrivalState.SUPERSEDED else "open"
+    if last.verdict == "unchanged":
+        return "unchanged"
+    if last.state != BatchState.CLOSED:
+        return "in_flight"
+    if last.route == NOWHERE:
+        return "no_action"
+    is_confirmed = last.delivery is not None and last.delivery.state == DeliveryState.CONFIRMED
+    return "delivered" if is_confirmed else "in_flight"
