@@ -1,0 +1,228 @@
+"""When a file is new, known, a correction or a repeat, and what that does to its records."""
+
+import os
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from scenario import DAY_ONE, DEPOTS, HEADER, Operation, parcels
+
+from opsintel_dagster.orchestration.drain import DrainReport
+
+
+def files(**options: Any) -> dict[str, Any]:
+    return {"kind": "files", "path": "inbox/parcels/*", "settle": "0s", **options}
+
+
+@pytest.fixture
+def ready(operation: Operation) -> Operation:
+    operation.drop("depots", "depots.csv", DEPOTS)
+    operation.drain("depots")
+    return operation
+
+
+def declare(operation: Operation, **changes: Any) -> None:
+    operation.redeclare(operation.outcomes[0], parcels(**changes))
+
+
+def law_holds(report: DrainReport) -> dict[str, int]:
+    law = report.promise.conservation
+    assert law is not None
+    assert law.problems == ()
+    assert law.holds
+    return {
+        "received": law.received,
+        "delivered": law.delivered,
+        "unchanged": law.unchanged,
+        "superseded": law.superseded,
+        "open": law.open,
+    }
+
+
+def test_the_same_file_under_another_name_is_new_by_default(ready: Operation) -> None:
+    ready.drop("parcels", "a.csv", HEADER + "R1,HAM,1,\n")
+    ready.drain()
+    ready.drop("parcels", "b.csv", HEADER + "R1,HAM,1,\n")
+    assert ready.drain().arrivals.claimed == 1
+
+
+def test_by_content_the_same_file_under_another_name_is_a_duplicate(ready: Operation) -> None:
+    declare(ready, source=files(identity="content"))
+    ready.drop("parcels", "a.csv", HEADER + "R1,HAM,1,\n")
+    ready.drop("parcels", "b.csv", HEADER + "R1,HAM,1,\n")
+    report = ready.drain()
+    assert (report.arrivals.seen, report.arrivals.claimed, report.arrivals.duplicates) == (2, 1, 1)
+    assert report.promise.conservation is not None
+    assert report.promise.conservation.arrivals_duplicate == 1
+    assert law_holds(report)["received"] == 1
+
+
+def test_by_name_a_known_name_is_never_new(ready: Operation) -> None:
+    declare(ready, source=files(identity="name"))
+    ready.drop("parcels", "a.csv", HEADER + "R1,HAM,1,\n")
+    ready.drain()
+    ready.drop("parcels", "a.csv", HEADER + "R1,HAM,1,\nR2,HAM,1,\n", age=timedelta(seconds=4))
+    report = ready.drain()
+    assert (report.arrivals.claimed, report.arrivals.duplicates) == (0, 1)
+
+
+def test_a_file_that_was_only_touched_is_a_duplicate_and_counted(ready: Operation) -> None:
+    path = ready.drop("parcels", "a.csv", HEADER + "R1,HAM,1,\n")
+    ready.drain()
+    os.utime(path)
+    report = ready.drain()
+    assert (report.arrivals.seen, report.arrivals.duplicates) == (1, 1)
+    law_holds(report)
+    assert ready.drain().arrivals.seen == 0
+
+
+def test_changed_content_under_a_known_name_is_new_by_default(ready: Operation) -> None:
+    ready.drop("parcels", "a.csv", HEADER + "R1,HAM,1,\n")
+    ready.drain()
+    ready.drop("parcels", "a.csv", HEADER + "R1,HAM,2,\n")
+    report = ready.drain()
+    assert law_holds(report)["delivered"] == 2
+    assert ready.table("gate_queue") == [("R1", "HAM", 2.0, None)]
+
+
+def test_a_correction_supersedes_what_is_open_and_delivers_only_what_differs(
+    ready: Operation,
+) -> None:
+    declare(ready, source=files(same_name="correction"))
+    ready.drop("parcels", "day1.csv", DAY_ONE)
+    ready.drain()
+    mended = DAY_ONE.replace("-1", "4").replace("heavy", "7").replace("P1,HAM,2.5", "P1,HAM,2.6")
+    ready.drop("parcels", "day1.csv", mended)
+    report = ready.drain()
+    assert report.arrivals.corrections == 1
+    assert (report.verified.unchanged, report.verified.superseded) == (2, 6)
+    assert law_holds(report) == {
+        "received": 18, "delivered": 5, "unchanged": 2, "superseded": 6, "open": 4,
+    }  # fmt: skip
+    assert ready.table("gate_queue") == [
+        ("P1", "HAM", 2.6, "fragile"),
+        ("P4", "BER", 4.0, None),
+        ("P5", "BER", 7.0, None),
+    ]
+
+
+def test_a_correction_back_to_what_was_first_is_a_correction_too(ready: Operation) -> None:
+    declare(ready, source=files(same_name="correction"))
+    for weight in (1, 2, 1):
+        ready.drop("parcels", "a.csv", HEADER + f"R1,HAM,{weight},\n")
+        report = ready.drain()
+    assert report.arrivals.corrections == 1
+    assert ready.table("gate_queue") == [("R1", "HAM", 1.0, None)]
+    assert law_holds(report)["delivered"] == 3
+
+
+def test_equal_rows_are_unchanged_as_often_as_they_were_delivered(ready: Operation) -> None:
+    declare(ready, source=files(same_name="correction"), key=[])
+    ready.drop("parcels", "a.csv", HEADER + "R1,HAM,1,\nR1,HAM,1,\n")
+    ready.drain()
+    ready.drop("parcels", "a.csv", HEADER + "R1,HAM,1,\n" * 3)
+    report = ready.drain()
+    assert (report.verified.unchanged, report.delivered.delivered) == (2, 1)
+    law_holds(report)
+
+
+def test_a_correction_waits_for_the_rows_it_may_find_delivered(ready: Operation) -> None:
+    declare(ready, source=files(same_name="correction"))
+    (ready.root / "out").write_text("in the way")
+    ready.drop("parcels", "a.csv", HEADER + "R1,HAM,90,\n")
+    assert ready.drain().failures
+    ready.drop("parcels", "a.csv", HEADER + "R1,HAM,95,\n")
+    report = ready.drain()
+    assert list(report.verified.waiting.values()) == [
+        "the arrivals it corrects are still on their way"
+    ]
+    law_holds(report)
+
+
+def test_a_correction_that_is_held_supersedes_nothing_and_the_next_one_all(
+    ready: Operation,
+) -> None:
+    declare(ready, source=files(same_name="correction"), tolerance=0.4)
+    ready.drop("parcels", "a.csv", HEADER + "R1,HAM,1,\nR2,HAM,1,\nR3,HAM,-1,\n")
+    ready.drain()
+    ready.drop("parcels", "a.csv", HEADER + "R1,HAM,-1,\nR2,HAM,-1,\nR3,HAM,1,\n")
+    assert law_holds(ready.drain())["open"] == 4
+    ready.drop("parcels", "a.csv", HEADER + "R1,HAM,1,\nR2,HAM,1,\nR3,HAM,5,\n")
+    report = ready.drain()
+    assert law_holds(report) == {
+        "received": 9, "delivered": 3, "unchanged": 2, "superseded": 4, "open": 0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("max_files", [1, 10])
+def test_a_key_that_comes_again_is_delivered_again_by_default(
+    ready: Operation, max_files: int
+) -> None:
+    declare(ready, batch={"max_files": max_files})
+    ready.drop("parcels", "a.csv", HEADER + "R1,HAM,1,\n", age=timedelta(seconds=9))
+    ready.drop("parcels", "b.csv", HEADER + "R1,HAM,2,\n")
+    assert law_holds(ready.drain())["delivered"] == 2
+    assert ready.table("gate_queue") == [("R1", "HAM", 2.0, None)]
+
+
+@pytest.mark.parametrize("max_files", [1, 10])
+def test_repeats_that_are_equal_can_be_skipped(ready: Operation, max_files: int) -> None:
+    declare(ready, repeats="skip_equal", batch={"max_files": max_files})
+    ready.drop("parcels", "a.csv", HEADER + "R1,HAM,1,\nR2,HAM,1,\n", age=timedelta(seconds=9))
+    ready.drop("parcels", "b.csv", HEADER + "R1,HAM,1,\nR2,HAM,5,\n")
+    report = ready.drain()
+    assert law_holds(report)["unchanged"] == 1
+    ready.drop("parcels", "c.csv", HEADER + "R2,HAM,5,\nR1,HAM,7,\n")
+    report = ready.drain()
+    assert law_holds(report)["unchanged"] == 2
+    assert ready.table("gate_queue") == [("R1", "HAM", 7.0, None), ("R2", "HAM", 5.0, None)]
+
+
+@pytest.mark.parametrize("max_files", [1, 10])
+def test_repeats_can_be_held(ready: Operation, max_files: int) -> None:
+    declare(ready, repeats="hold", batch={"max_files": max_files})
+    ready.drop("parcels", "a.csv", HEADER + "R1,HAM,1,\nR2,HAM,1,\n", age=timedelta(seconds=9))
+    ready.drop("parcels", "b.csv", HEADER + "R1,HAM,5,\nR3,HAM,1,\n")
+    report = ready.drain()
+    assert report.verified.open_by_rule == {"key.repeat": 1}
+    assert law_holds(report) == {
+        "received": 4, "delivered": 3, "unchanged": 0, "superseded": 0, "open": 1,
+    }  # fmt: skip
+
+
+def test_a_header_only_file_is_an_arrival_of_zero_records(ready: Operation) -> None:
+    ready.drop("parcels", "a.csv", HEADER)
+    report = ready.drain()
+    assert (report.arrivals.claimed, report.arrivals.records) == (1, 0)
+    assert report.promise.outstanding_batches == 0
+    law_holds(report)
+
+
+def test_a_file_nothing_can_be_read_from_is_a_case_and_blocks_nobody(ready: Operation) -> None:
+    ready.drop("parcels", "a.csv", b"", age=timedelta(seconds=9))
+    ready.drop("parcels", "b.csv", HEADER + "R1,HAM,1,\n")
+    report = ready.drain()
+    assert list(report.arrivals.unreadable) == ["a.csv"]
+    assert report.delivered.delivered == 1
+    assert report.promise.open_cases == 1
+    law_holds(report)
+    ready.drop("parcels", "a.csv", HEADER + "R2,HAM,1,\n")
+    report = ready.drain()
+    assert report.promise.open_cases == 0
+    assert law_holds(report)["delivered"] == 2
+
+
+def test_a_folder_that_vanished_is_reported_and_loses_nothing(ready: Operation) -> None:
+    ready.drop("parcels", "day1.csv", DAY_ONE)
+    ready.drain()
+    (ready.root / "inbox/parcels/day1.csv").unlink()
+    (ready.root / "inbox/parcels").rmdir()
+    report = ready.drain()
+    assert report.arrivals.source_down is not None
+    assert law_holds(report)["received"] == 9
+
+
+def test_a_file_that_is_still_moving_waits_for_the_next_drain(ready: Operation) -> None:
+    declare(ready, source=files(settle="2s"))
+    ready.drop("parcels", "a.csv", HEADER + "R1,HAM,1,\n", age=timedelta())
+    assert ready.drain().arrivals.claimed == 1  # it waited the two seconds
