@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 import polars as pl
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from opsintel_dagster.errors import SourceError, SourceUnreadable
-from opsintel_dagster.ingestion import Sighting
+from opsintel_dagster.ingestion import Sighting, csv_records
 from opsintel_dagster.ingestion.csv_reading import PIECE_BYTES, STRETCH_BYTES, CsvReading
 from opsintel_dagster.ingestion.file_reading import FileReading
 from opsintel_dagster.ingestion.hashed_file import HashedFile
@@ -109,6 +110,30 @@ def test_what_is_read_depends_neither_on_blocks_nor_on_frames_nor_on_the_way(
     assert_same(read_csv(data, piece_bytes=piece_bytes, max_rows=max_rows), whole)
     assert_same(read_csv(data, stretch_bytes=0), whole)
     assert_same(read_csv(data, stretch_bytes=0, piece_bytes=piece_bytes), whole)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    body=GARBAGE,
+    piece_bytes=SMALL_PIECES,
+    lines=st.integers(1, 5),
+    size=st.integers(1, 40),
+    patience=st.integers(1, 4),
+)
+def test_where_looking_ahead_ends_does_not_depend_on_blocks(
+    body: bytes, piece_bytes: int, lines: int, size: int, patience: int
+) -> None:
+    data = b"one,two,three\n" + body
+    with pytest.MonkeyPatch.context() as limits:
+        limits.setattr(csv_records, "LOOK_AHEAD_LINES", lines)
+        limits.setattr(csv_records, "LOOK_AHEAD_BYTES", size)
+        limits.setattr(csv_records, "_LOOKS", (1, (lines + 1) // 2, lines))
+        limits.setattr(csv_records, "_PATIENCE", patience)
+        whole = read_csv(data)
+        check_every_line_is_in_one_place(data.splitlines(), whole.frame, header=1)
+        assert_same(read_csv(data, piece_bytes=piece_bytes), whole)
+        assert_same(read_csv(data, piece_bytes=piece_bytes, stretch_bytes=0), whole)
+        assert_same(read_csv(data, stretch_bytes=0), whole)
 
 
 def assert_same(found: Read, expected: Read) -> None:
