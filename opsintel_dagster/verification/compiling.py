@@ -1,5 +1,6 @@
 """From the facts of a schema to rules: their ids, order and tiers."""
 
+from collections import defaultdict
 from dataclasses import dataclass
 
 from opsintel_dagster.errors import ContractError
@@ -11,7 +12,7 @@ from opsintel_dagster.verification.compiled import (
     compile_check,
 )
 from opsintel_dagster.verification.descriptions import describe, describe_dtype
-from opsintel_dagster.verification.naming import DeclaredCheck, name_checks
+from opsintel_dagster.verification.naming import DeclaredCheck, check_name, name_checks
 from opsintel_dagster.verification.problems import ContractProblem
 from opsintel_dagster.verification.rules import (
     KEY_NOT_NULL,
@@ -19,6 +20,7 @@ from opsintel_dagster.verification.rules import (
     Rule,
     Severity,
     Tier,
+    rule_of_column,
 )
 from opsintel_dagster.verification.schema_reading import SchemaFacts
 from opsintel_dagster.verification.text_forms import reads_every_text
@@ -69,9 +71,24 @@ def compile_rules(
     unique = _unique_rules(facts, key)
     taken = [one.rule.id for one in (*coerce, *not_null)] + [one.rule.id for one in unique]
     checks = _check_rules(facts, taken, problems)
+    compiled = CompiledRules(coerce, not_null, key_not_null, unique, checks)
+    problems += _indistinguishable(compiled.rules)
     if problems:
         raise ContractError(facts.name, problems)
-    return CompiledRules(coerce, not_null, key_not_null, unique, checks)
+    return compiled
+
+
+def _indistinguishable(rules: tuple[Rule, ...]) -> list[ContractProblem]:
+    """Rules of columns like `a b` and `a_b`, which are one name to Dagster."""
+    by_name: dict[str, list[str]] = defaultdict(list)
+    for rule in rules:
+        by_name[check_name(rule.id)].append(rule.id)
+    fix = "Rename one of the columns"
+    return [
+        ContractProblem(f"rules {' and '.join(ids)}", f"both would be the check {name!r}", fix)
+        for name, ids in by_name.items()
+        if len(ids) > 1
+    ]
 
 
 def _cell_rules(facts: SchemaFacts) -> tuple[tuple[CellRule, ...], tuple[CellRule, ...]]:
@@ -80,11 +97,15 @@ def _cell_rules(facts: SchemaFacts) -> tuple[tuple[CellRule, ...], tuple[CellRul
     for name, column in facts.columns.items():
         if not reads_every_text(column.dtype):
             text = describe_dtype(name, column.dtype)
-            rule = Rule(f"{name}.coerce", (name,), Severity.ERROR, Tier.ROW, None, text)
+            rule = Rule(
+                rule_of_column(name, "coerce"), (name,), Severity.ERROR, Tier.ROW, None, text
+            )
             coerce.append(CellRule(rule, name))
         if not column.is_nullable:
             text = f"{name} is not empty."
-            rule = Rule(f"{name}.not_null", (name,), Severity.ERROR, Tier.ROW, None, text)
+            rule = Rule(
+                rule_of_column(name, "not_null"), (name,), Severity.ERROR, Tier.ROW, None, text
+            )
             not_null.append(CellRule(rule, name))
     return tuple(coerce), tuple(not_null)
 
@@ -107,7 +128,7 @@ def _unique_rules(facts: SchemaFacts, key: tuple[str, ...]) -> tuple[UniqueRule,
     rules: dict[str, UniqueRule] = {}
     for columns, report in declared:
         text = f"No two records of an arrival have the same {', '.join(columns)}."
-        rule_id = f"{'+'.join(columns)}.unique"
+        rule_id = rule_of_column("+".join(columns), "unique")
         rule = Rule(rule_id, columns, Severity.ERROR, Tier.FRAME, None, text, True)
         if rule_id not in rules or report == "all":
             rules[rule_id] = UniqueRule(rule, columns, report, ignores_null=False)

@@ -16,7 +16,7 @@ from pandera.api.checks import Check
 from opsintel_dagster.verification.problems import ContractProblem
 from opsintel_dagster.verification.recording import builtin_name
 from opsintel_dagster.verification.references import judged_columns, reference_of
-from opsintel_dagster.verification.rules import RESERVED_RULES
+from opsintel_dagster.verification.rules import RESERVED_RULES, rule_of_column
 
 SHORT: Final = {
     "equal_to": "eq",
@@ -90,16 +90,18 @@ def name_checks(
 
 def _wanted(one: DeclaredCheck, *, is_shared: bool) -> str:
     name = own_name(one.check)
-    if name is not None:
-        return f"{one.column or 'frame'}.{name}" if is_shared else name
     builtin = builtin_name(one.check)
-    if builtin is not None:
+    if name is not None and not is_shared:
+        return name
+    if name is not None:
+        short = name
+    elif builtin is not None:
         short = SHORT.get(builtin, builtin)
     else:
         short = _NAMELESS.get(str(one.check.name), "check")
     if one.column is None and reference_of(one.check) is not None:
-        return f"{'+'.join(judged_columns(one.check, None))}.{short}"
-    return f"{one.column or 'frame'}.{short}"
+        return rule_of_column("+".join(judged_columns(one.check, None)), short)
+    return rule_of_column(one.column or "frame", short)
 
 
 def check_name(rule: str) -> str:

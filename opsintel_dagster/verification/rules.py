@@ -24,6 +24,12 @@ RESERVED_RULES: Final = frozenset(
 """Ids that mean something of their own; no check of a contract may be called so."""
 
 
+def rule_of_column(column: str, short: str) -> str:
+    """The id of a rule of one column; a column called `key` must not pose as the key."""
+    wanted = f"{column}.{short}"
+    return f"column.{wanted}" if wanted in RESERVED_RULES else wanted
+
+
 class Severity(StrEnum):
     """What a broken rule does to its row."""
 
