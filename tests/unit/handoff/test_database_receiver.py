@@ -158,6 +158,34 @@ def test_two_drains_at_once_take_turns(desk: Desk) -> None:
     assert desk.counts() == dict.fromkeys(names, 2)
 
 
+def test_two_outcomes_may_fill_one_table_at_once(open_desk: Callable[..., Desk]) -> None:
+    desk = open_desk()
+    desk.send("first", rows(0, {"ZZ9": 7}))  # whoever creates tables is alone anyway
+    names = [f"d{number}" for number in range(8)]
+    receipts = {}
+
+    def send(number: int) -> None:
+        flights = {f"UA{flight}": number for flight in range(2_000)}
+        other = Delivery(names[number], f"outcome{number}", "care", "b", 1, ("flight",), 2_000)
+        receipts[names[number]] = desk.receiver.deliver(other, rows(number, flights))
+
+    threads = [Thread(target=send, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(desk.delays().values()) == {7}
+    assert desk.receiver.count(list(receipts.values())) == dict.fromkeys(names, 2_000)
+
+
+def test_a_row_of_the_same_arrival_does_not_replace_the_one_that_is_there(desk: Desk) -> None:
+    desk.send("d1", rows(1, {"UA1": 20}))
+    receipt = desk.send("d2", rows(1, {"UA1": 99}))
+    assert desk.delays() == {"UA1": 20}
+    assert receipt.detail["outdated"] == 1
+    assert desk.counts() == {"d1": 1, "d2": 1}
+
+
 def test_a_delivery_of_no_records_has_a_receipt_too(desk: Desk) -> None:
     sent = rows(1, {})
     assert desk.send("d1", sent).records == 0
@@ -299,10 +327,10 @@ def test_what_the_database_will_not_take_is_refused_without_quoting_it(desk: Des
         " _record TEXT, _seq BIGINT, _delivery TEXT)"
     )
     with pytest.raises(DeliveryRefused) as caught:
-        desk.send("d1", rows(1, {"SECRET7": 77}))
+        desk.send("d1", rows(1, {"SECRET7": 987654321}))
     assert "constraint" in str(caught.value).lower()
     assert "SECRET7" not in str(caught.value)
-    assert "77" not in str(caught.value)
+    assert "987654321" not in str(caught.value)
     assert caught.value.__cause__ is None
     assert desk.delays() == {}
     assert desk.receiver.find(delivery("d1")) is None
