@@ -168,21 +168,26 @@ class Operation:
         self.drain("depots")
         return self.drain("parcels")
 
-    def table(self, name: str, url: str | None = None) -> list[tuple[Any, ...]]:
+    def table(self, name: str) -> list[tuple[Any, ...]]:
         """What the desk's people see in one of their tables, without our bookkeeping."""
-        engine = create_engine(url or self.desk_url or f"sqlite:///{self.root / 'desk.db'}")
+        rows = self._rows(name)
+        return [
+            tuple(value for column, value in row.items() if not column.startswith("_"))
+            for row in rows
+        ]
+
+    def records(self, name: str) -> list[str]:
+        """Which records (`_record`) a table of the desk holds."""
+        return [row["_record"] for row in self._rows(name)]
+
+    def _rows(self, name: str) -> list[dict[str, Any]]:
+        engine = create_engine(self.desk_url or f"sqlite:///{self.root / 'desk.db'}")
         try:
             with engine.connect() as connection:
                 if not inspect(connection).has_table(name):
                     return []
-                columns = [
-                    column["name"]
-                    for column in inspect(connection).get_columns(name)
-                    if not column["name"].startswith("_")
-                ]
-                listed = ", ".join(f'"{column}"' for column in columns)
-                query = text(f'SELECT {listed} FROM "{name}" ORDER BY 1')
-                return [tuple(row) for row in connection.execute(query)]
+                rows = connection.execute(text(f'SELECT * FROM "{name}" ORDER BY 1')).mappings()
+                return [dict(row) for row in rows]
         finally:
             engine.dispose()
 

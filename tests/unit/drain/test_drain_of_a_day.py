@@ -108,9 +108,7 @@ def test_no_row_is_judged_by_a_reference_that_shrank(operation: Operation) -> No
     operation.begin()
     operation.drop("depots", "depots.csv", "code,city\nBER,Berlin\n")
     operation.drain("depots")
-    operation.redeclare(
-        operation.outcomes[0], parcels(references={"depots": {"shrink": 0.2}})
-    )
+    operation.redeclare(operation.outcomes[0], parcels(references={"depots": {"shrink": 0.2}}))
     operation.drop("parcels", "day2.csv", HEADER + "R1,HAM,1,\n")
     (reason,) = operation.drain().verified.waiting.values()
     assert "shrank from 2 to 1 rows" in reason
@@ -189,8 +187,13 @@ def test_a_batch_keeps_the_routes_it_was_judged_under(operation: Operation) -> N
     first = Drain(operation.compiled["parcels"], operation.installation)
     first.arrivals()
     first.verified()
-    operation.redeclare(operation.outcomes[0], parcels(routes=[{"to": "gate"}], handoff={
-        "gate": {"kind": "table", "url": "sqlite:///desk.db", "table": "gate_queue"}}))
+    operation.redeclare(
+        operation.outcomes[0],
+        parcels(
+            routes=[{"to": "gate"}],
+            handoff={"gate": {"kind": "table", "url": "sqlite:///desk.db", "table": "gate_queue"}},
+        ),
+    )
     report = operation.drain()
     (failure,) = report.failures.values()
     assert "no longer declares a receiver `freight`" in failure
@@ -205,8 +208,11 @@ def test_a_batch_claimed_before_a_deployment_is_judged_by_it_and_says_so(
     operation.drop("parcels", "day.csv", HEADER + "R1,HAM,50,\n")
     Drain(operation.compiled["parcels"], operation.installation).arrivals()
     operation.redeclare(
-        operation.outcomes[0], parcels(routes=[{"to": "gate", "when": "weight > 0"}], handoff={
-            "gate": {"kind": "table", "url": "sqlite:///desk.db", "table": "gate_queue"}})
+        operation.outcomes[0],
+        parcels(
+            routes=[{"to": "gate", "when": "weight > 0"}],
+            handoff={"gate": {"kind": "table", "url": "sqlite:///desk.db", "table": "gate_queue"}},
+        ),
     )
     assert operation.drain().delivered.by_route == {"gate": 1}
 
@@ -251,9 +257,7 @@ def test_a_name_claimed_by_another_code_location_is_refused_with_both_names(
     operation: Operation,
 ) -> None:
     operation.begin()
-    (other,) = compile_outcomes(
-        [parcels()], location="another", produced_elsewhere=["depots"]
-    )
+    (other,) = compile_outcomes([parcels()], location="another", produced_elsewhere=["depots"])
     with pytest.raises(OutcomeClaimed, match=r"'tests'.*'another'"):
         Drain(other, operation.installation).run()
 

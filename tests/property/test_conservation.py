@@ -1,0 +1,216 @@
+"""The law of conservation, over random files, registers, routes and interrupted drains.
+
+After every action the law must hold, and after the last one, once everything has drained, what
+was delivered must be what a plain reading of the files says: each good record once, nothing else.
+"""
+
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scenario import HEADER, Operation, parcels
+
+from sqlalchemy import select
+
+from opsintel_dagster import crashpoints
+from opsintel_dagster.crashpoints import CRASH_POINTS
+from opsintel_dagster.ledger.tables import arrival
+from opsintel_dagster.orchestration.drain import Drain
+from opsintel_dagster.orchestration.reports import Conservation, Stage
+
+DEPOT_CODES = ("HAM", "BER", "XXX", "")
+WEIGHTS = ("1", "55", "0", "-1", "heavy", "")
+
+
+class Killed(BaseException):
+    """The process dies here; nothing may catch it."""
+
+
+@dataclass(frozen=True)
+class Row:
+    parcel: str
+    depot: str
+    weight: str
+    is_ragged: bool
+
+    @property
+    def line(self) -> str:
+        cells = [self.parcel, self.depot, self.weight, *([] if self.is_ragged else ["note"])]
+        return ",".join(cells) + "\n"
+
+    def fate(self, register: set[str]) -> str:
+        """What a person who reads the file would do with the line."""
+        is_number = self.weight.lstrip("-").isdigit()
+        is_bad = (
+            self.is_ragged
+            or not self.parcel
+            or self.depot not in register
+            or not is_number
+            or int(self.weight) < 0
+        )
+        if is_bad:
+            return "open"
+        return "no_action" if self.weight == "0" else "delivered"
+
+
+@dataclass(frozen=True)
+class Drop:
+    """A file comes in; `name` may be one that came before."""
+
+    name: str
+    rows: tuple[Row, ...]
+
+    def content(self) -> str:
+        return HEADER + "".join(row.line for row in self.rows)
+
+
+@dataclass(frozen=True)
+class Register:
+    """The register is corrected."""
+
+    codes: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A drain of some stages, in some order, that may be killed on its way."""
+
+    stages: tuple[Stage, ...]
+    killed_at: str | None
+    nth: int
+
+
+@dataclass(frozen=True)
+class Deploy:
+    """Other limits: batches are cut differently from here on."""
+
+    max_rows: int
+    max_files: int
+
+
+parcel_names = st.sampled_from(["P1", "P2", "P3", ""])
+rows = st.builds(
+    Row, parcel_names, st.sampled_from(DEPOT_CODES), st.sampled_from(WEIGHTS), st.booleans()
+)
+drops = st.builds(
+    Drop,
+    st.sampled_from(["a.csv", "b.csv", "c.csv"]),
+    st.lists(rows, max_size=5).map(tuple),
+)
+registers = st.builds(Register, st.frozensets(st.sampled_from(["BER", "XXX"])))
+runs = st.builds(
+    Run,
+    st.lists(st.sampled_from(list(Stage)), min_size=1, max_size=5).map(tuple)
+    | st.just(tuple(Stage)),
+    st.none() | st.sampled_from(CRASH_POINTS),
+    st.integers(1, 2),
+)
+deploys = st.builds(Deploy, st.integers(1, 6), st.integers(1, 3))
+actions = st.lists(drops | drops | registers | runs | runs | deploys, min_size=2, max_size=10)
+
+
+def law(operation: Operation, outcome: str = "parcels") -> Conservation:
+    report = Drain(operation.compiled[outcome], operation.installation).promise()
+    assert report.conservation is not None
+    return report.conservation
+
+
+def run(operation: Operation, action: Run) -> None:
+    seen = 0
+
+    def kill(point: str) -> None:
+        nonlocal seen
+        seen += point == action.killed_at
+        if point == action.killed_at and seen == action.nth:
+            raise Killed
+
+    stages = Drain(operation.compiled["parcels"], operation.installation)
+    crashpoints.on_reached = kill
+    try:
+        for stage in action.stages:
+            getattr(stages, stage.value)()
+    except Killed:
+        pass
+    finally:
+        crashpoints.on_reached = None
+
+
+def deploy(operation: Operation, limits: dict[str, Any]) -> None:
+    # A key repeats from file to file here: every record shall be delivered, so none is the key.
+    operation.redeclare(operation.outcomes[0], parcels(key=[], batch=limits))
+
+
+def perform(operation: Operation, action: Any) -> None:
+    match action:
+        case Drop():
+            operation.drop("parcels", action.name, action.content())
+        case Register():
+            lines = "".join(f"{code},city\n" for code in sorted(action.codes))
+            operation.drop("depots", "depots.csv", "code,city\n" + lines)
+            operation.drain("depots")
+        case Run():
+            run(operation, action)
+        case Deploy():
+            deploy(operation, {"max_rows": action.max_rows, "max_files": action.max_files})
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+@given(actions)
+def test_every_record_is_in_exactly_one_place_whatever_happens(script: Sequence[Any]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        operation = Operation(Path(folder))
+        deploy(operation, {})
+        try:
+            follow(operation, script)
+        finally:
+            operation.close()
+
+
+def follow(operation: Operation, script: Sequence[Any]) -> None:
+    register = {"HAM"}
+    perform(operation, Register(frozenset(register)))
+    dropped: dict[str, Drop] = {}
+    lying: dict[str, str] = {}
+    for action in script:
+        if isinstance(action, Register):
+            register |= action.codes
+            action = Register(frozenset(register))  # a code that was good once stays good
+        if isinstance(action, Drop):
+            lying[action.name] = sha256(action.content().encode()).hexdigest()
+            dropped[lying[action.name]] = action
+        perform(operation, action)
+        counted = law(operation)
+        assert counted.problems == ()
+        assert counted.holds, counted
+    for _ in range(3):
+        operation.drain()
+    with operation.installation.ledger.read() as connection:
+        query = select(arrival.c.name, arrival.c.content).where(
+            arrival.c.outcome == "parcels", arrival.c.state == "batched"
+        )
+        claimed = [tuple(row) for row in connection.execute(query)]
+    assert set(lying.items()) <= set(claimed)
+    fates = Counter(row.fate(register) for _, content in claimed for row in dropped[content].rows)
+    assert_fates(operation, fates)
+
+
+def assert_fates(operation: Operation, fates: Counter[str]) -> None:
+    counted = law(operation)
+    assert counted.holds
+    assert counted.in_flight == 0
+    found = {
+        "open": counted.open, "no_action": counted.no_action, "delivered": counted.delivered,
+    }  # fmt: skip
+    assert found == {fate: fates[fate] for fate in found}
+    gate = operation.records("gate_queue")
+    freight = operation.files("out/freight")
+    records = [*gate, *(freight["_record"] if freight.height else [])]
+    assert len(records) == len(set(records)) == fates["delivered"]
