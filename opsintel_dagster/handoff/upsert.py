@@ -99,16 +99,14 @@ def missing_rows(
 def _displaced(
     connection: Connection, target: Table, staging: Table, key: tuple[str, ...]
 ) -> dict[str, int]:
-    overwritten = (
-        select(target.c[DELIVERY].label("delivery"))
+    written_by = target.c[DELIVERY]
+    counts = (
+        select(written_by, func.count())
         .select_from(target.join(staging, _same_key(target, staging, key)))
         .where(target.c[SEQUENCE] < staging.c[SEQUENCE])
-        # The rows are held, so that what is counted is what is overwritten (a no-op on SQLite).
-        .with_for_update(of=target)
-        .cte("overwritten")
+        .group_by(written_by)
     )
-    counts = select(overwritten.c.delivery, func.count()).group_by(overwritten.c.delivery)
-    return {delivery: rows for delivery, rows in connection.execute(counts) if delivery}
+    return {row[0]: row[1] for row in connection.execute(counts) if row[0]}
 
 
 def _is_older(stored: ColumnElement[Any], incoming: ColumnElement[Any]) -> ColumnElement[bool]:

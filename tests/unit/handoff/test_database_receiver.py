@@ -12,6 +12,7 @@ from care_desk import Desk, delivery, rows
 from sqlalchemy import MetaData, Table, create_engine, select, text
 from sqlalchemy.pool import NullPool
 
+from opsintel_dagster import crashpoints
 from opsintel_dagster.errors import DeliveryRefused, LeaseLost, ReceiverDown, SettingsError
 from opsintel_dagster.handoff import Delivery, Guarantee, open_receiver
 from opsintel_dagster.outcome import TableReceiver
@@ -158,24 +159,27 @@ def test_two_drains_at_once_take_turns(desk: Desk) -> None:
     assert desk.counts() == dict.fromkeys(names, 2)
 
 
-def test_two_outcomes_may_fill_one_table_at_once(open_desk: Callable[..., Desk]) -> None:
-    desk = open_desk()
-    desk.send("first", rows(0, {"ZZ9": 7}))  # whoever creates tables is alone anyway
-    names = [f"d{number}" for number in range(8)]
-    receipts = {}
+def test_two_outcomes_may_fill_one_table_at_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.send("d0", rows(0, {"ZZ9": 7}))  # who creates the tables is alone anyway
+    other = Delivery("d2", "another_outcome", "care", "b", 1, ("flight",), 1)
+    receipts = [*desk.receipts.values()]
+    second = Thread(
+        target=lambda: receipts.append(desk.receiver.deliver(other, rows(2, {"UA1": 99})))
+    )
 
-    def send(number: int) -> None:
-        flights = {f"UA{flight}": number for flight in range(2_000)}
-        other = Delivery(names[number], f"outcome{number}", "care", "b", 1, ("flight",), 2_000)
-        receipts[names[number]] = desk.receiver.deliver(other, rows(number, flights))
+    def let_the_second_begin(_: str) -> None:
+        monkeypatch.setattr(crashpoints, "on_reached", None)
+        second.start()
+        second.join(timeout=0.3)
+        assert second.is_alive()
 
-    threads = [Thread(target=send, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert set(desk.delays().values()) == {7}
-    assert desk.receiver.count(list(receipts.values())) == dict.fromkeys(names, 2_000)
+    monkeypatch.setattr(crashpoints, "on_reached", let_the_second_begin)
+    receipts.append(desk.send("d1", rows(1, {"UA1": 20})))
+    second.join()
+    assert desk.delays() == {"ZZ9": 7, "UA1": 99}
+    assert desk.receiver.count(receipts) == {"d0": 1, "d1": 1, "d2": 1}
 
 
 def test_a_row_of_the_same_arrival_does_not_replace_the_one_that_is_there(desk: Desk) -> None:
