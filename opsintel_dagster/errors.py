@@ -1,23 +1,24 @@
 """Every error of the package: what is wrong, where, and how to fix it.
 
-    OpsintelError
-    ├── DeclarationError      findings in one or more declarations, all at once
-    ├── ContractError         a schema that cannot be verified exactly; every problem at once
-    ├── SettingsError         the environment lacks or garbles something
-    ├── UnknownName           a person asked for something by a name that nothing here has
-    ├── SourceError
-    │   ├── SourceDown        the place the arrivals come from cannot be reached
-    │   ├── SourceVanished    a file was there at the poll and is gone at the read
-    │   └── SourceUnreadable  nothing of it can be read, whenever it is tried
-    ├── ReferenceDown         a reference cannot be trusted now; the batch waits
-    ├── ReceiverError
-    │   ├── ReceiverDown      could not be reached, or answered that it is busy
-    │   ├── DeliveryRefused   answered, and will not take these rows
-    │   └── DeliveryInDoubt   may or may not have taken them, and cannot be asked
-    ├── LedgerError
-    │   ├── LeaseLost         another drain took over; what this one writes no longer counts
-    │   └── OutcomeClaimed    the outcome's name is bound to another code location
-    └── StoreError            a file the ledger names is missing or is not what was written
+OpsintelError
+├── DeclarationError      findings in one or more declarations, all at once
+├── ContractError         a schema that cannot be verified exactly; every problem at once
+├── SettingsError         the environment lacks or garbles something
+├── UnknownName           a person asked for something by a name that nothing here has
+├── SourceError
+│   ├── SourceDown        the place the arrivals come from cannot be reached
+│   ├── SourceVanished    a file was there at the poll and is gone at the read
+│   └── SourceUnreadable  nothing of it can be read, whenever it is tried
+├── ReferenceDown         a reference cannot be trusted now; the batch waits
+├── ReceiverError
+│   ├── ReceiverDown      could not be reached, or answered that it is busy
+│   ├── DeliveryRefused   answered, and will not take these rows
+│   └── DeliveryInDoubt   may or may not have taken them, and cannot be asked
+├── LedgerError
+│   ├── LeaseLost         another drain took over; what this one writes no longer counts
+│   └── OutcomeClaimed    the outcome's name is bound to another code location
+├── StoreError            a file the ledger names is missing or is not what was written
+└── RunFailed             a run of Dagster that a command started did not succeed
 """
 
 from collections.abc import Sequence
@@ -151,3 +152,13 @@ class StoreError(OpsintelError):
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
+
+
+class RunFailed(OpsintelError):
+    """A run of Dagster that a command started did not succeed; what came before it stays done."""
+
+    def __init__(self, outcome: str, run_id: str, reason: str) -> None:
+        super().__init__(
+            f"run {run_id} of {outcome} failed: {reason}; its log in the UI says more. Mend the "
+            "cause and start the command again: it goes on where this one stopped"
+        )
