@@ -1,5 +1,6 @@
 """What the ledger knows about cases: the questions, who is asked, and what closes them."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -39,6 +40,7 @@ class CaseView:
     closed_at: datetime | None
     closed_by: str | None
     closes_when: str
+    pii: Sequence[str]
 
     @property
     def name(self) -> str:
@@ -58,7 +60,11 @@ def listed_cases(
     states = tuple(CaseState) if with_closed else (CaseState.OPEN,)
     rows = cases.listing(connection, outcomes, states=states, limit=MOST_CASES)
     facts = {row.name: row.facts for row in bindings.all_bound(connection)}
-    return [_view(connection, row, facts.get(row.outcome, _EMPTY)) for row in rows]
+    lying = {name: _lying(connection, name) for name in {row.outcome for row in rows}}
+    return [
+        _view(row, facts.get(row.outcome, _EMPTY), lying[row.outcome].get(row.id, {}))
+        for row in rows
+    ]
 
 
 def find_case(connection: Connection, name: str) -> CaseView:
@@ -81,19 +87,28 @@ def find_case(connection: Connection, name: str) -> CaseView:
         names = [f"{row.outcome}.{row.failure_mode}" for row in connection.execute(query)]
         raise UnknownName("case", name, did_you_mean(name, names, plural="cases"))
     declared = bindings.bound(connection, found.outcome)
-    return _view(connection, found, _EMPTY if declared is None else declared.facts)
+    lying = _lying(connection, found.outcome).get(found.id, {})
+    return _view(found, _EMPTY if declared is None else declared.facts, lying)
 
 
-def _view(connection: Connection, row: Row[Any], facts: Mapping[str, Any]) -> CaseView:
+def _lying(connection: Connection, outcome: str) -> dict[str, dict[tuple[str, ...], int]]:
+    """Open records by case and by the combination of rules they broke."""
+    lying: dict[str, dict[tuple[str, ...], int]] = {}
+    for group in cases.open_groups(connection, outcome):
+        mine = lying.setdefault(group.case_id, {})
+        rules = tuple(group.rules.split(cases.RULES_SEPARATOR))
+        mine[rules] = mine.get(rules, 0) + group.rows - group.resolved
+    return lying
+
+
+def _view(
+    row: Row[Any], facts: Mapping[str, Any], lying: Mapping[tuple[str, ...], int]
+) -> CaseView:
     mode = facts.get("failure_modes", _EMPTY).get(row.failure_mode, _EMPTY)
-    rules: dict[str, int] = {}
-    records = 0
-    for group in cases.open_groups(connection, row.outcome):
-        if group.case_id == row.id:
-            rows = group.rows - group.resolved
-            records += rows
-            for rule in group.rules.split(cases.RULES_SEPARATOR):
-                rules[rule] = rules.get(rule, 0) + rows
+    by_rule: Counter[str] = Counter()
+    for rules, rows in lying.items():
+        by_rule.update(dict.fromkeys(rules, rows))
+    records = sum(lying.values())
     unreadable = row.facts.get("unreadable", [])
     return CaseView(
         case=row.id,
@@ -105,7 +120,7 @@ def _view(connection: Connection, row: Row[Any], facts: Mapping[str, Any]) -> Ca
         records=records,
         values=row.facts.get("values", {}),
         unreadable=unreadable,
-        rules=rules,
+        rules=dict(by_rule.most_common()),
         human_step=mode.get("human_step"),
         minutes_each=mode.get("minutes"),
         opened_at=row.opened_at,
@@ -113,6 +128,7 @@ def _view(connection: Connection, row: Row[Any], facts: Mapping[str, Any]) -> Ca
         closed_at=row.closed_at,
         closed_by=row.closed_by,
         closes_when=_closes_when(row.failure_mode, mode, facts, unreadable, records),
+        pii=facts.get("pii", ()),
     )
 
 

@@ -71,7 +71,9 @@ def show_case(name: str, *, rows: int, as_json: bool) -> None:
 
 
 def _document(one: CaseView) -> dict[str, Any]:
-    return {**asdict(one), "name": one.name, "minutes": one.minutes}
+    document = asdict(one)
+    del document["pii"]
+    return {**document, "name": one.name, "minutes": one.minutes}
 
 
 def _values(one: CaseView, most: int) -> str:
@@ -88,12 +90,12 @@ def _sample(settings: Settings, found: CaseView, rows: int) -> list[dict[str, An
 
     return [
         {
-            "file": row["file"],
+            "file": row["_file"],
             "line": row["_line"],
             "line_end": row.get("_line_end"),
             "record": f"{row['_arrival']}:{row['_row']}",
             "rules": row["_rules"],
-            "values": source_values(row, row["pii"]),
+            "values": source_values(row, found.pii),
         }
         for row in open_records(settings, found.outcome, found.case, found.failure_mode, rows)
     ]
@@ -105,7 +107,7 @@ def _show(one: CaseView, sample: list[dict[str, Any]]) -> None:
     about = f": {counted(one.records, 'record')}, episode {one.episode}"
     console.print(Text.assemble((one.name, "bold"), "  ", state, about), soft_wrap=True)
     for label, text in _lines(one):
-        console.print(Text.assemble((f"  {label:<11}", "dim"), text), soft_wrap=True)
+        console.print(Text.assemble((f"  {label:<12}", "dim"), text), soft_wrap=True)
     if one.values:
         console.print("\nValues", style="bold")
         table = plain_table("value", ">records")

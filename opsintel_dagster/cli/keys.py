@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import typer
 
+from opsintel_dagster.cli.wording import counted
 from opsintel_dagster.errors import UnknownName
 from opsintel_dagster.outcome.findings import did_you_mean
 
@@ -42,7 +43,7 @@ def read_key(outcome: str, facts: Mapping[str, Any], words: Sequence[str]) -> di
         message = f"{outcome} declares no key; write column=value pairs, such as {example}"
     else:
         message = (
-            f"{outcome} is keyed by {len(key)} columns ({', '.join(key)}), {len(values)} values "
-            f"were given; write all of them, or column=value pairs for a part, such as {example}"
+            f"{outcome} is keyed by {', '.join(key)}: {counted(len(key), 'value')}, not "
+            f"{len(values)}; write all of them, or column=value pairs for a part, such as {example}"
         )
     raise typer.BadParameter(message)

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 from sqlalchemy import select
 
-from opsintel_dagster.ledger import bindings, cases
+from opsintel_dagster.ledger import cases
 from opsintel_dagster.ledger.tables import arrival
 from opsintel_dagster.orchestration.installation import Installation
 from opsintel_dagster.orchestration.quarantine import open_rows
@@ -16,7 +16,7 @@ from opsintel_dagster.settings import Settings
 def open_records(
     settings: Settings, outcome: str, case_id: str, failure_mode: str, most: int
 ) -> Iterator[dict[str, Any]]:
-    """The first open rows of a case, each with `file` and the contract's `pii` columns.
+    """The first open rows of a case, each with the name of its file (`_file`).
 
     Raises:
         StoreError: a file the ledger names is missing.
@@ -32,7 +32,5 @@ def open_records(
             arrival.c.id.in_(rows["_arrival"].unique().to_list())
         )
         names = {row.id: row.name for row in connection.execute(query)}
-        declared = bindings.bound(connection, outcome)
-    pii = [] if declared is None else declared.facts["pii"]
     for row in rows.iter_rows(named=True):
-        yield {**row, "file": names[row["_arrival"]], "pii": pii}
+        yield {**row, "_file": names[row["_arrival"]]}

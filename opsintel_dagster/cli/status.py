@@ -54,10 +54,9 @@ def _show(found: list[Standing], now: datetime) -> None:
         for trouble in one.troubles:
             console.print(Text.assemble("  ", (one.outcome, "bold"), f": {trouble}"))
     console.print(
-        "\nwaiting: batches not closed · open: cases, and the records in them · late: arrivals that"
-        "\ncame out after the deadline, ever · untouched: records that never were in quarantine",
+        "\nwaiting: batches not closed · open: cases, and the records in them · late: arrivals "
+        "that came out after the deadline, ever · untouched: records that never were in quarantine",
         style="dim",
-        soft_wrap=True,
     )
 
 

@@ -1,5 +1,6 @@
 """`opsintel trace`: one record's whole way, from the line of a file to the receiver's answer."""
 
+import bisect
 import difflib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict
@@ -83,9 +84,18 @@ def _near(
     alike = []
     for column, text in key.items():
         if column not in hidden:
-            close = difflib.get_close_matches(text, search.values(column), n=3)
-            alike += [{column: value} for value in close if value != text]
+            alike += [{column: value} for value in _alike(text, search.values(column))]
     return alike
+
+
+def _alike(text: str, values: list[str], most: int = 3) -> list[str]:
+    """Values that look like the text, or else its neighbours in the alphabet."""
+    close = difflib.get_close_matches(text, values, n=most)
+    if close:
+        return [value for value in close if value != text]
+    ordered = sorted(values)
+    at = bisect.bisect_left(ordered, text)
+    return ordered[max(0, at - most + 1) : at + 1][:most]
 
 
 def _masked(values: Mapping[str, Any], pii: Collection[str]) -> dict[str, Any]:

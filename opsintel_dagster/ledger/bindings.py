@@ -9,7 +9,6 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from opsintel_dagster.errors import OutcomeClaimed, UnknownName
 from opsintel_dagster.ledger.entries import append
 from opsintel_dagster.ledger.tables import outcome, reference_use
-from opsintel_dagster.outcome.findings import did_you_mean
 
 
 def bind(
@@ -70,6 +69,9 @@ def declared(connection: Connection, name: str) -> Row[Any]:
     """
     row = bound(connection, name)
     if row is None:
+        # The models of declarations cost a fifth of a second to import: only an error pays it.
+        from opsintel_dagster.outcome.findings import did_you_mean  # noqa: PLC0415
+
         names = [one.name for one in all_bound(connection)]
         fix = did_you_mean(name, names, plural="outcomes") if names else "none was drained yet"
         raise UnknownName("outcome", name, fix)

@@ -1,0 +1,214 @@
+"""The commands, their arguments and what they exit with; each imports its work when it runs."""
+
+from importlib.metadata import version
+from typing import Annotated, Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+from opsintel_dagster.cli.console import answers, complain
+from opsintel_dagster.errors import LedgerError, OpsintelError
+
+EXIT_WRONG: Final = 1
+EPILOG: Final = (
+    "Exit codes: 0 fine, 1 something is wrong (a broken promise, a failure, an error), 2 misused."
+)
+
+
+class Commands(TyperGroup):
+    """Shows our own errors as the one message they are made to be, without a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; an error of ours exits with 1."""
+        try:
+            return super().invoke(ctx)
+        except OpsintelError as error:
+            complain(str(error))
+        except Exception as error:
+            if not type(error).__module__.startswith("sqlalchemy."):
+                raise
+            # Only the ledger's own queries raise these; receivers translate theirs.
+            complain(str(LedgerError(f"ledger: {getattr(error, 'orig', None) or error}")))
+        raise typer.Exit(EXIT_WRONG)
+
+
+app = typer.Typer(
+    cls=Commands,
+    help="Is every promised outcome kept, and what is in its way.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Json = Annotated[
+    bool, typer.Option("--json", help="One JSON document on stdout, and nothing else there.")
+]
+Module = Annotated[
+    str | None,
+    typer.Option(
+        "--module",
+        "-m",
+        envvar="OPSINTEL_MODULE",
+        help="The module with the definitions; else that of [tool.dagster], else `definitions`.",
+    ),
+]
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        answers().print(f"opsintel {version('opsintel-dagster')}")
+        raise typer.Exit
+
+
+@app.callback()
+def opsintel(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Is every promised outcome kept, and what is in its way."""
+
+
+def _exit(*, is_fine: bool) -> None:
+    if not is_fine:
+        raise typer.Exit(EXIT_WRONG)
+
+
+@app.command()
+def status(
+    outcomes: Annotated[
+        list[str] | None, typer.Argument(metavar="OUTCOME", help="These outcomes only.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show whether every promise is kept now.
+
+    The costliest broken one comes first, and makes it exit with 1. Read from the ledger alone:
+    what nobody has claimed yet is not seen here.
+    """
+    from opsintel_dagster.cli.status import status as show  # noqa: PLC0415
+
+    _exit(is_fine=show(outcomes or [], as_json=as_json))
+
+
+@app.command()
+def trace(
+    outcome: Annotated[str, typer.Argument(metavar="OUTCOME", help="Its name.")],
+    key: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="KEY",
+            help="Its key, values in order: `2013-01-05,UA,1545,EWR`; or any `column=value` pairs.",
+        ),
+    ],
+    shows_personal_data: Annotated[
+        bool,
+        typer.Option("--show-personal-data", help="Do not mask what the contract marks as pii."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show the whole way of one record.
+
+    File and line, verdict, route, delivery, receipt, confirmation, runs. Exits with 1 if there is
+    no such record, and names keys near it.
+    """
+    from opsintel_dagster.cli.trace import trace as show  # noqa: PLC0415
+
+    is_found = show(outcome, key, shows_personal_data=shows_personal_data, as_json=as_json)
+    _exit(is_fine=is_found)
+
+
+cases = typer.Typer(help="Show what somebody or something still has to answer.", epilog=EPILOG)
+app.add_typer(cases, name="cases", no_args_is_help=True)
+
+
+@cases.command("list")
+def cases_list(
+    outcomes: Annotated[
+        list[str] | None, typer.Argument(metavar="OUTCOME", help="Of these outcomes only.")
+    ] = None,
+    with_closed: Annotated[bool, typer.Option("--all", help="Closed cases, too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show open cases, those with most records first."""
+    from opsintel_dagster.cli.cases import list_cases  # noqa: PLC0415
+
+    list_cases(outcomes or [], with_closed=with_closed, as_json=as_json)
+
+
+@cases.command("show")
+def cases_show(
+    case: Annotated[
+        str, typer.Argument(metavar="CASE", help="`outcome.failure_mode`, or the id of a case.")
+    ],
+    rows: Annotated[int, typer.Option(min=0, help="How many of its records to show.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """Show one case: values, rules, owner, human step, some records, and what closes it."""
+    from opsintel_dagster.cli.cases import show_case  # noqa: PLC0415
+
+    show_case(case, rows=rows, as_json=as_json)
+
+
+@app.command()
+def drain(
+    outcomes: Annotated[
+        list[str] | None, typer.Argument(metavar="OUTCOME", help="Which ones.")
+    ] = None,
+    drains_all: Annotated[bool, typer.Option("--all", help="Every outcome of the module.")] = False,
+    module: Module = None,
+    as_json: Json = False,
+) -> None:
+    """Do what the assets do, without Dagster.
+
+    Claims, verifies, routes, delivers, and judges the promise of each outcome, references before
+    the outcomes that refer to them. Exits with 1 if something failed or a record is unaccounted
+    for; an outcome that somebody else is draining is skipped.
+    """
+    from opsintel_dagster.cli.drain import drain as run  # noqa: PLC0415
+
+    is_fine = run(outcomes or [], drains_all=drains_all, module=module, as_json=as_json)
+    _exit(is_fine=is_fine)
+
+
+@app.command()
+def doctor(module: Module = None, as_json: Json = False) -> None:
+    """Look whether everything is there that a drain needs.
+
+    Says for each thing that is not what to do about it, and exits with 1.
+    """
+    from opsintel_dagster.cli.doctor import doctor as examine  # noqa: PLC0415
+
+    _exit(is_fine=examine(module=module, as_json=as_json))
+
+
+@app.command()
+def release(
+    outcome: Annotated[str, typer.Argument(metavar="OUTCOME", help="Its name.")],
+    as_json: Json = False,
+) -> None:
+    """Free an outcome's name for another code location.
+
+    What happened under the name stays in the ledger.
+    """
+    from opsintel_dagster.cli.release import release as free  # noqa: PLC0415
+
+    free(outcome, as_json=as_json)
+
+
+@app.command(
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def demo(context: typer.Context) -> None:
+    """Run the three outcomes on real departures."""
+    from opsintel_dagster.cli.demo import demo as run  # noqa: PLC0415
+
+    # A command of its own, made now: its options are written where its work is.
+    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    alone.command()(run)
+    alone(args=context.args, prog_name="opsintel demo")

@@ -1,0 +1,81 @@
+"""`opsintel doctor`: is everything there that a drain will need, and if not, what to do."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from opsintel_dagster.cli.console import MARK_BAD, MARK_GOOD, answers, write_json
+from opsintel_dagster.cli.dagster_side import dagster_side
+from opsintel_dagster.cli.diagnosis import Diagnosis, look_at_installation
+from opsintel_dagster.cli.wording import counted
+from opsintel_dagster.errors import OpsintelError
+from opsintel_dagster.settings import Settings
+
+if TYPE_CHECKING:
+    from opsintel_dagster.orchestration.compiled import Compiled
+
+
+def doctor(*, module: str | None, as_json: bool) -> bool:
+    """Look at everything and show it; true if nothing is wrong. Changes nothing."""
+    found: list[Diagnosis] = []
+    for one in _look(module):
+        found.append(one)
+        if not as_json:
+            _show(one)
+    wrong = [one for one in found if not one.is_well]
+    if as_json:
+        diagnoses = [{**asdict(one), "ok": one.is_well} for one in found]
+        write_json({"ok": not wrong, "diagnoses": diagnoses})
+    else:
+        text = f"{counted(len(wrong), 'problem')} found." if wrong else "Everything is well."
+        answers().print(f"\n{text}", style="red" if wrong else "green")
+    return not wrong
+
+
+def _look(module: str | None) -> Iterator[Diagnosis]:
+    try:
+        settings = Settings.from_env()
+    except OpsintelError as error:
+        reason, _, fix = str(error).partition(". ")
+        yield Diagnosis(culprit="settings", reason=reason, fix=fix or "Correct it.")
+        return
+    yield from look_at_installation(settings)
+    # Declarations cost a second or two to load; what was found so far is on the screen by then.
+    from opsintel_dagster.cli.declarations import load_outcomes, module_name  # noqa: PLC0415
+    from opsintel_dagster.cli.examining import look_at_outcome  # noqa: PLC0415
+    from opsintel_dagster.orchestration.installation import Installation  # noqa: PLC0415
+
+    try:
+        name = module_name(settings.root, module)
+        outcomes = load_outcomes(settings.root, name)
+    except OpsintelError as error:
+        yield Diagnosis(culprit="definitions", reason=str(error), fix="Correct the declarations.")
+        return
+    except Exception as error:  # noqa: BLE001  # the module is somebody else's code
+        reason = f"{type(error).__name__}: {error}"
+        yield Diagnosis(culprit="definitions", reason=reason, fix="Make the module import.")
+        return
+    reason = f"{counted(len(outcomes), 'outcome')}: {', '.join(one.name for one in outcomes)}"
+    yield Diagnosis(culprit=f"module {name}", reason=reason)
+    with Installation.open(settings) as installation:
+        open_feed = None
+        if any(_follows_an_asset(one) for one in outcomes):
+            _, open_feed = dagster_side(settings)
+        for compiled in outcomes:
+            yield from look_at_outcome(compiled, installation, open_feed)
+
+
+def _follows_an_asset(compiled: "Compiled") -> bool:
+    """Whether its source is an asset that only Dagster knows."""
+    source = compiled.outcome.source
+    return source.kind == "upstream" and source.outcome is None
+
+
+def _show(one: Diagnosis) -> None:
+    mark = (MARK_GOOD, "green") if one.is_well else (MARK_BAD, "bold red")
+    line = Text.assemble(mark, "  ", (one.culprit, "bold"), f"  {one.reason}")
+    answers().print(line, soft_wrap=True)
+    if one.fix:
+        answers().print(Text.assemble("   → ", one.fix), soft_wrap=True)
