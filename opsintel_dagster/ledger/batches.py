@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
@@ -15,7 +15,9 @@ from opsintel_dagster.ledger.tables import (
     declaration,
     stage_file,
 )
-from opsintel_dagster.store import StoredFile
+
+if TYPE_CHECKING:  # the ledger alone answers most commands, and needs no Polars for it
+    from opsintel_dagster.store import StoredFile
 
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(hours=1)
@@ -60,7 +62,7 @@ def create(
     declaration_id: str,
     arrivals: Mapping[str, int],
     available_at: datetime,
-    files: Sequence[StoredFile],
+    files: "Sequence[StoredFile]",
     case_id: str | None = None,
 ) -> None:
     """Register a claimed batch with its raw files; `arrivals` maps arrival ids to row counts."""
@@ -241,7 +243,7 @@ def warned(connection: Connection, outcome: str) -> dict[str, int]:
 
 
 def add_files(
-    connection: Connection, batch_id: str, role: Role, files: Sequence[StoredFile]
+    connection: Connection, batch_id: str, role: Role, files: "Sequence[StoredFile]"
 ) -> None:
     """Name the files of a stage's result: with this transaction they become real."""
     if files:
