@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from opsintel_dagster.verification.lossless import cast_lossless
+from opsintel_dagster.verification.lossless import cast_lossless, is_text
 from opsintel_dagster.verification.schema_reading import ContractColumn
 from opsintel_dagster.verification.text_forms import any_form, overflowed, usual_form
 
@@ -49,12 +49,8 @@ def type_cells(
     return TypedCells(pl.DataFrame(typed), failed)
 
 
-def _is_text(dtype: pl.DataType) -> bool:
-    return isinstance(dtype, pl.String | pl.Categorical | pl.Enum)
-
-
 def _reads_text(source: pl.DataType, target: pl.DataType) -> bool:
-    return source != target and _is_text(source) and not isinstance(target, pl.String)
+    return source != target and is_text(source) and not isinstance(target, pl.String)
 
 
 def _without_null_tokens(
@@ -69,7 +65,7 @@ def _without_null_tokens(
         source = raw.schema[name]
         if _reads_text(source, column.dtype):
             cell = cell.cast(pl.String)
-        if _is_text(source):
+        if is_text(source):
             tokens = _tokens_read_as_values(column.dtype, null_values)
             if tokens:
                 cell = pl.when(~cell.cast(pl.String).is_in(tokens)).then(cell)

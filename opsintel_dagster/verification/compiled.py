@@ -8,6 +8,7 @@ from pandera.api.checks import Check
 from opsintel_dagster.verification.recording import WHOLE_FRAME, builtin_name, record
 from opsintel_dagster.verification.references import judged_columns, reference_of
 from opsintel_dagster.verification.rules import Rule, Severity, Tier
+from opsintel_dagster.verification.running import TableVerdict, run_check
 from opsintel_dagster.verification.schema_reading import ContractColumn
 from opsintel_dagster.verification.separable import is_row_wise, keeps_length
 
@@ -94,7 +95,8 @@ def compile_check(
         looked_at = judged_columns(check, column)
         unknown = [name for name in looked_at if name not in columns]
         if unknown:
-            message = f"it looks up {', '.join(unknown)}, which is no column of the contract"
+            names = ", ".join(f'"{name}"' for name in unknown)
+            message = f"it looks up {names}, which is no column of the contract"
             raise CheckRefusedError(message)
         rule = Rule(rule_id, looked_at, severity, Tier.ROW, use, description)
         return CheckRule(rule, check, column, None)
@@ -113,26 +115,46 @@ def _tier(
     if builtin_name(check) == "unique_values_eq":
         return Tier.TABLE, ()
     if expressions is None:
+        _refuse_what_is_written_for_pandas(check, columns)
         return Tier.OPAQUE, ()
-    empty = pl.LazyFrame(schema={name: column.dtype for name, column in columns.items()})
+    empty = pl.DataFrame(schema={name: column.dtype for name, column in columns.items()})
     try:
-        outputs = empty.select(expressions).collect_schema()
+        outputs = empty.lazy().select(expressions).collect_schema()
+        is_row_rule = all(map(is_row_wise, expressions))
+        if is_row_rule:
+            # One row of empty texts, since a pattern is only read where there is a text.
+            is_text = [name for name, dtype in empty.schema.items() if dtype == pl.String]
+            one = empty.clear(1).with_columns(pl.lit("").alias(name) for name in is_text)
+            (one if builtin_name(check) else empty).select(expressions)
     except pl.exceptions.PolarsError as error:
         raise CheckRefusedError(str(error).split("\n", maxsplit=1)[0]) from error
-    names, is_exact = _roots(expressions, columns)
     is_boolean = all(isinstance(dtype, pl.Boolean) for dtype in outputs.dtypes())
-    if is_boolean and is_exact and all(map(is_row_wise, expressions)):
-        return Tier.ROW, names
-    return (Tier.FRAME if keeps_length(expressions) else Tier.TABLE), names
+    selects = any(expression.meta.has_multiple_outputs() for expression in expressions)
+    names = tuple(columns) if selects else _roots(expressions)
+    # A selector takes the columns that are there, which optional ones may not be.
+    is_same = not selects or all(column.is_required for column in columns.values())
+    if is_boolean and is_same and is_row_rule:
+        tier = Tier.ROW
+    else:
+        kept = keeps_length(expressions)
+        tier = Tier.OPAQUE if kept is None else Tier.FRAME if kept else Tier.TABLE
+    return tier, names
 
 
-def _roots(
-    expressions: tuple[pl.Expr, ...], columns: dict[str, ContractColumn]
-) -> tuple[tuple[str, ...], bool]:
-    """The columns looked at, and whether they are the same in every arrival."""
-    try:
-        found = [name for expression in expressions for name in expression.meta.root_names()]
-    except pl.exceptions.PolarsError:
-        # A selector picks from the columns that are there, which optional ones may not be.
-        return tuple(columns), all(column.is_required for column in columns.values())
-    return tuple(dict.fromkeys(found)), True
+def _roots(expressions: tuple[pl.Expr, ...]) -> tuple[str, ...]:
+    found = [name for expression in expressions for name in expression.meta.root_names()]
+    return tuple(dict.fromkeys(found))
+
+
+def _refuse_what_is_written_for_pandas(check: Check, columns: dict[str, ContractColumn]) -> None:
+    """Checks of pandas take a series: they raise on any frame, and say on what."""
+    if check.element_wise or not columns:
+        return
+    empty = pl.DataFrame(schema={name: column.dtype for name, column in columns.items()})
+    verdict = run_check(check, next(iter(columns)), empty, has_rows=False)
+    if isinstance(verdict, TableVerdict) and verdict.has_raised and "PolarsData" in verdict.why:
+        message = (
+            f"{verdict.why}; in pandera.polars a check takes PolarsData(lazyframe, key) and "
+            "returns lazyframe.select(expression)"
+        )
+        raise CheckRefusedError(message)

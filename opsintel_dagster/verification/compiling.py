@@ -153,6 +153,8 @@ def _check_rules(
         try:
             rule = compile_check(one.check, one.column, rule_id, describe(one), dict(facts.columns))
         except CheckRefusedError as refusal:
+            if any(f'"{name}"' in str(refusal) for name in facts.refused):
+                continue  # it would run if that column were mended
             fix = "Fit the check to the column's dtype, or the dtype to the check"
             problems.append(ContractProblem(f"rule {rule_id!r}", f"it cannot run: {refusal}", fix))
         else:

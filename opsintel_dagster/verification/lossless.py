@@ -10,7 +10,8 @@ and a zoned moment) have no same value, whatever Polars would cast.
 import polars as pl
 
 
-def _is_text(dtype: pl.DataType) -> bool:
+def is_text(dtype: pl.DataType) -> bool:
+    """Whether values of the dtype are texts, however they are kept."""
     return isinstance(dtype, pl.String | pl.Categorical | pl.Enum)
 
 
@@ -33,7 +34,7 @@ def are_of_one_kind(source: pl.DataType, target: pl.DataType) -> bool:
             return not (source.is_nested() or isinstance(source, pl.Binary | pl.Object))
         case _:
             return (_is_number(source) and _is_number(target)) or (
-                _is_text(source) and _is_text(target)
+                is_text(source) and is_text(target)
             )
 
 

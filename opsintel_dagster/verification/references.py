@@ -18,7 +18,7 @@ from pandera.api.checks import Check
 from pandera.api.polars.types import PolarsData
 
 from opsintel_dagster.errors import ReferenceDown
-from opsintel_dagster.verification.lossless import are_of_one_kind, cast_lossless
+from opsintel_dagster.verification.lossless import are_of_one_kind, cast_lossless, is_text
 from opsintel_dagster.verification.rules import ReferenceUse
 
 _at_hand: ContextVar[Mapping[str, pl.DataFrame]] = ContextVar(
@@ -193,7 +193,7 @@ def _rows(use: ReferenceUse, frames: Mapping[str, pl.DataFrame]) -> pl.DataFrame
 def _comparable(values: pl.Series, dtype: pl.DataType, use: ReferenceUse) -> pl.Series:
     if values.dtype == dtype:
         return values
-    if not are_of_one_kind(values.dtype, dtype):
+    if is_text(values.dtype) != is_text(dtype) or not are_of_one_kind(values.dtype, dtype):
         reason = f"{values.name} is {values.dtype}, which never equals the contract's {dtype}"
         raise ReferenceDown(use.outcome, reason)
     return cast_lossless(values, dtype)

@@ -11,6 +11,7 @@ from typing import Any, Final
 import pandera.polars as pa
 import polars as pl
 from pandera.api.checks import Check
+from pandera.api.hypotheses import Hypothesis
 from pandera.engines import polars_engine
 from pandera.errors import SchemaInitError
 
@@ -51,6 +52,8 @@ class SchemaFacts:
     is_strict: bool
     is_ordered: bool
     adds_missing: bool
+    refused: frozenset[str]
+    """Declared columns that are missing in `columns` because of a problem of their own."""
 
 
 def read_schema(schema: object) -> tuple[SchemaFacts, list[ContractProblem]]:
@@ -77,12 +80,13 @@ def read_schema(schema: object) -> tuple[SchemaFacts, list[ContractProblem]]:
     facts = SchemaFacts(
         name=str(declared.name or "schema"),
         columns=columns,
-        checks=tuple(check for check in declared.checks if isinstance(check, Check)),
+        checks=tuple(declared.checks),
         unique=unique,
         report_duplicates=declared.report_duplicates,
         is_strict=declared.strict is True,
         is_ordered=bool(declared.ordered),
         adds_missing=bool(declared.add_missing_columns),
+        refused=frozenset(map(str, declared.columns)) - columns.keys(),
     )
     return facts, problems
 
@@ -119,7 +123,7 @@ def _parsers(where: str) -> ContractProblem:
 
 def _only_plain_checks(where: str, checks: Any, problems: list[ContractProblem]) -> None:
     for check in checks:
-        if not isinstance(check, Check):
+        if not isinstance(check, Check) or isinstance(check, Hypothesis):
             reason = f"{type(check).__name__} is not run by pandera.polars"
             problems.append(ContractProblem(where, reason, "Write it as a Check"))
         elif check.groupby is not None:

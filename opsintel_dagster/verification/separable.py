@@ -121,12 +121,12 @@ def is_row_wise(expression: pl.Expr) -> bool:
     return _is_listed(tree) and _has_column(tree)
 
 
-def keeps_length(expressions: tuple[pl.Expr, ...]) -> bool:
-    """Whether the expressions give a value for each row, as far as Polars can say."""
+def keeps_length(expressions: tuple[pl.Expr, ...]) -> bool | None:
+    """Whether the expressions give a value for each row; None if Polars cannot say."""
     try:
         return all(expression.meta.is_length_preserving() for expression in expressions)
     except pl.exceptions.PolarsError:
-        return False
+        return None  # a selector, or Python inside
 
 
 def _is_listed(node: Any) -> bool:
