@@ -21,7 +21,7 @@ from opsintel_dagster.ledger.ids import stable_id
 from opsintel_dagster.ledger.tables import batch, case, case_rows
 from opsintel_dagster.orchestration.compiled import Compiled
 from opsintel_dagster.orchestration.installation import Installation
-from opsintel_dagster.orchestration.stage_arrivals import open_arrival_source, unknown_sightings
+from opsintel_dagster.orchestration.intake import open_arrival_source, unknown_sightings
 from opsintel_dagster.orchestration.work import FeedOpener
 
 POLL_THREADS: Final = 16
