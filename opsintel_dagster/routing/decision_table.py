@@ -9,7 +9,7 @@ from polars.exceptions import PolarsError
 
 from opsintel_dagster.errors import DeclarationError
 from opsintel_dagster.outcome import Finding, Route
-from opsintel_dagster.routing.condition import Condition, ConditionError, parse_condition
+from opsintel_dagster.outcome.conditions import Condition, ConditionError, parse_condition
 
 ALWAYS: Final = "otherwise"
 """What `_route_rule` says of the last rule, where it has no condition and no name."""

@@ -79,10 +79,6 @@ def test_a_frame_without_rows_gets_both_columns_as_text() -> None:
     assert frame.columns == [*COLUMNS, "_route", "_route_rule"]
 
 
-def test_a_constant_condition_is_spread_over_all_rows() -> None:
-    assert routed([Route(to="gate", when="TRUE")], [{}, {}]) == [("gate", "TRUE")] * 2
-
-
 def test_all_conditions_that_cannot_decide_are_reported_at_once() -> None:
     routes = [Route(to="gate", when="dep_dely > 3"), Route(to="care", when="dep_delay >")]
     with pytest.raises(DeclarationError) as caught:
@@ -91,10 +87,10 @@ def test_all_conditions_that_cannot_decide_are_reported_at_once() -> None:
         "routes[0].when",
         "routes[1].when",
     ]
-    assert "no column dep_dely" in str(caught.value)
+    assert "no column `dep_dely`" in str(caught.value)
 
 
-@pytest.mark.parametrize("when", ["dep_delay", "carrier", "NULL", "'x'", "dep_delay + 1"])
+@pytest.mark.parametrize("when", ["dep_delay", "carrier", "dep_delay + 1"])
 def test_a_condition_must_be_true_or_false(when: str) -> None:
     assert "not true or false" in findings(when)
 
@@ -121,8 +117,7 @@ def test_a_condition_must_be_true_or_false(when: str) -> None:
     ],
 )
 def test_a_condition_that_looks_at_other_rows_is_refused(when: str) -> None:
-    text = findings(when)
-    assert "looks at other rows" in text or "a query inside a condition" in text
+    assert "looks beyond the record itself" in findings(when)
 
 
 @pytest.mark.parametrize(
