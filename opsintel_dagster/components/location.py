@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from opsintel_dagster.errors import ContractError, DeclarationError
-from opsintel_dagster.orchestration.compiled import Compiled, Facts, compile_outcomes
+from opsintel_dagster.orchestration.compiled import Compiled, compile_outcomes, facts_of
 from opsintel_dagster.outcome import Finding, Outcome, Positions, check
 from opsintel_dagster.outcome.findings import FieldPath, position_of
 from opsintel_dagster.verification import Contract
@@ -56,14 +56,10 @@ def _of_broken(one: Declaration, known: Collection[str]) -> list[Finding]:
     facts = None
     if not {"contract", "key"} & one.unsound:
         try:
-            contract = Contract.compile(one.outcome.contract, key=one.outcome.key)
-        except ContractError:
-            return [*one.findings]
-        facts = Facts(
-            rules={rule.id: rule.severity for rule in contract.rules},
-            columns=contract.columns,
-            references=frozenset(use.outcome for use in contract.references),
-        )
+            facts = facts_of(Contract.compile(one.outcome.contract, key=one.outcome.key))
+        except ContractError as error:
+            more = [Finding(f"{one.outcome.name}.contract", str(error), "mend the contract")]
+            return [*one.findings, *more]
     more = check(one.outcome, facts, known, positions=one.positions, unsound=one.unsound)
     return [*one.findings, *more]
 

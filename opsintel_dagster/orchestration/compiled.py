@@ -157,28 +157,39 @@ def compile_outcomes(
     return tuple(compiled)
 
 
-def _compile(
-    outcome: Outcome, location: str, known: Collection[str], folder: Path | None
-) -> Compiled:
-    null_values = getattr(outcome.source, "null_values", ())
-    try:
-        contract = Contract.compile(outcome.contract, key=outcome.key, null_values=null_values)
-    except ContractError as error:
-        raise DeclarationError(
-            [Finding(where=f"{outcome.name}.contract", what=str(error), fix="mend the contract")]
-        ) from error
-    if isinstance(outcome.routes, str):
-        declared = read_routes_csv((folder or Path.cwd()) / outcome.routes)
-    else:
-        declared = outcome.routes
-    routes = effective_routes(declared, outcome.handoff)
-    facts = Facts(
+def facts_of(contract: Contract) -> Facts:
+    """What the checks of a declaration need to know of a compiled contract."""
+    return Facts(
         rules={rule.id: rule.severity for rule in contract.rules},
         columns=contract.columns,
         references=frozenset(use.outcome for use in contract.references),
     )
-    findings = check(outcome, facts, known, routes=routes)
-    if findings:
+
+
+def _compile(
+    outcome: Outcome, location: str, known: Collection[str], folder: Path | None
+) -> Compiled:
+    findings: list[Finding] = []
+    contract: Contract | None = None
+    routes: tuple[Route, ...] | None = None
+    null_values = getattr(outcome.source, "null_values", ())
+    try:
+        contract = Contract.compile(outcome.contract, key=outcome.key, null_values=null_values)
+    except ContractError as error:
+        findings += [
+            Finding(f"{outcome.name}.contract", f"{one.where}: {one.reason}", one.fix)
+            for one in error.problems
+        ]
+    try:
+        declared = outcome.routes
+        if isinstance(declared, str):
+            declared = read_routes_csv((folder or Path.cwd()) / declared)
+        routes = effective_routes(declared, outcome.handoff)
+    except DeclarationError as error:
+        findings.extend(error.findings)
+    facts = None if contract is None else facts_of(contract)
+    findings += check(outcome, facts, known, routes=routes)
+    if findings or contract is None or routes is None:
         raise DeclarationError(findings)
     return Compiled(
         outcome=outcome,
