@@ -150,18 +150,21 @@ def _ensure_row(ledger: Ledger, outcome: str) -> None:
 def _write_lease(
     connection: Connection, ledger: Ledger, outcome: str, epoch: int, run_id: str | None
 ) -> Lease:
+    # Receivers remember the highest epoch they have seen. Counting from the time keeps a ledger that
+    # was lost or restored above what they remember; within one ledger the count alone decides.
+    epoch = max(epoch + 1, int(time.time()))
     connection.execute(
         update(lease)
         .where(lease.c.outcome == outcome)
         .values(
-            epoch=epoch + 1,
+            epoch=epoch,
             holder=json.dumps(_this_process()),
             run_id=run_id,
             beat=0,
             beat_at=datetime.now(UTC),
         )
     )
-    return Lease(ledger, outcome, epoch + 1)
+    return Lease(ledger, outcome, epoch)
 
 
 def _renew(held: Lease, stop: threading.Event) -> None:

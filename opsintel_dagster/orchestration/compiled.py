@@ -177,7 +177,11 @@ def _compile(
         contract = Contract.compile(outcome.contract, key=outcome.key, null_values=null_values)
     except ContractError as error:
         findings += [
-            Finding(f"{outcome.name}.contract", f"{one.where}: {one.reason}", one.fix)
+            Finding(
+                where=f"{outcome.name}.contract",
+                what=f"{one.where}: {one.reason}",
+                fix=one.fix[:1].lower() + one.fix[1:].rstrip("."),
+            )
             for one in error.problems
         ]
     try:

@@ -16,9 +16,7 @@ def findings_of(*outcomes: Outcome) -> list[str]:
 
 
 def test_findings_of_all_outcomes_come_together() -> None:
-    where = findings_of(
-        depots(key=["cod"]), parcels(routes=[{"to": "gate", "when": "weigth > 1"}])
-    )
+    where = findings_of(depots(key=["cod"]), parcels(routes=[{"to": "gate", "when": "weigth > 1"}]))
     assert "depots.contract" in where
     assert "parcels.routes[0].when" in where
     assert "parcels.handoff.freight" in where

@@ -295,3 +295,16 @@ def test_limits_cut_batches_and_change_no_verdict(operation: Operation) -> None:
         assert report.promise.conservation.holds
         batches = {"max_files": 3, "max_rows": 3, "max_bytes": 3}
         assert report.arrivals.batches == next((batches[name] for name in limit), 1)
+
+
+def test_a_ledger_that_was_lost_delivers_nothing_a_second_time(operation: Operation) -> None:
+    operation.begin()
+    operation.close()
+    for file in (operation.root / ".opsintel").glob("ledger.db*"):
+        file.unlink()
+    assert operation.drain("depots").failures == {}
+    report = operation.drain()
+    assert report.failures == {}
+    assert operation.table("gate_queue") == [("P1", "HAM", 2.5, "fragile")]
+    assert operation.files("out/freight").height == 1
+    assert law(operation)["delivered"] == 2
