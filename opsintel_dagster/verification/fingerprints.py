@@ -133,7 +133,10 @@ class _Canonical:
     def _function(self, function: types.FunctionType) -> Any:
         closed = [cell.cell_contents for cell in function.__closure__ or () if _is_set(cell)]
         if (function.__module__ or "").partition(".")[0] in _LIBRARIES:
-            return [function.__module__, function.__qualname__, self.of(closed)]
+            # Pandera's wrapper of a model's method closes over the method and the model it reads.
+            methods = [part.check_fn for part in closed if isinstance(part, BaseCheckInfo)]
+            names = tuple(name for method in methods for name in _names(method.__code__))
+            return [function.__module__, function.__qualname__, self.of(closed, names)]
         names = _names(function.__code__)
         known = function.__globals__
         read = {

@@ -73,11 +73,11 @@ ANY_DTYPE: list[Make] = [
     functools.partial(select, lambda c: c.is_first_distinct()),
     functools.partial(select, lambda c: c.count() >= 2),
     functools.partial(select, lambda c: (c == c.max()).over(pl.lit(1))),
-    functools.partial(select, lambda c: pl.when(c.is_null()).then(None).otherwise(True)),  # noqa: FBT003 - a literal of Polars
+    functools.partial(select, lambda c: pl.when(c.is_null()).then(None).otherwise(True)),
     functools.partial(opaque, lambda c: c.is_not_null()),
     functools.partial(opaque, lambda c: c.null_count() < 3),
     functools.partial(pa.Check, lambda data: data.lazyframe.collect().height < 4),
-    functools.partial(pa.Check, lambda data: data.no_such_thing),
+    functools.partial(pa.Check, lambda data: data.lazyframe.no_such_thing),
 ]
 BY_DTYPE: dict[str, list[Make]] = {
     "integer": [
@@ -90,7 +90,7 @@ BY_DTYPE: dict[str, list[Make]] = {
         *comparisons(FLOATS),
         functools.partial(select, lambda c: ~c.is_nan()),
         functools.partial(select, lambda c: c > c.mean()),
-        functools.partial(pa.Check, lambda value: value == value, element_wise=True),
+        functools.partial(pa.Check, lambda value: not math.isnan(value), element_wise=True),
     ],
     "text": [
         *comparisons(TEXTS),
@@ -102,7 +102,7 @@ BY_DTYPE: dict[str, list[Make]] = {
         functools.partial(pa.Check.str_length, max_value=1),
         functools.partial(select, lambda c: c.str.strip_chars() != ""),
     ],
-    "flag": [functools.partial(pa.Check.eq, True), functools.partial(pa.Check.isin, [False])],  # noqa: FBT003 - the value under test
+    "flag": [functools.partial(pa.Check.eq, True), functools.partial(pa.Check.isin, [False])],
     "day": [*comparisons(DAYS), functools.partial(select, lambda c: c.dt.year() > 1970)],
     "moment": comparisons(sorted(MOMENTS)),
 }
@@ -113,13 +113,13 @@ FRAME: list[Callable[[list[str]], Make]] = [
             pl.col(columns[0]).is_null() == pl.col(columns[-1]).is_null()
         ),
     ),
-    lambda columns: functools.partial(
+    lambda _columns: functools.partial(
         pa.Check, lambda data: data.lazyframe.select(pl.all().is_not_null())
     ),
     lambda columns: functools.partial(
         pa.Check, lambda data: data.lazyframe.select(pl.struct(columns).is_duplicated().not_())
     ),
-    lambda columns: functools.partial(pa.Check, lambda data: data.lazyframe.select(pl.len() > 1)),
+    lambda _columns: functools.partial(pa.Check, lambda data: data.lazyframe.select(pl.len() > 1)),
 ]
 
 
@@ -223,9 +223,12 @@ def panderas(
                     rule = by_place[column, error.check_index]
             output = error.check_output
             tier = next((r.tier for r in contract.rules if r.id == rule), None)
-            if output is None or output.height != frame.height or tier == "table":
-                tables.add(rule)
-            elif isinstance(error.failure_cases, bool):
+            if (
+                output is None
+                or output.height != frame.height
+                or tier == "table"
+                or isinstance(error.failure_cases, bool)
+            ):
                 tables.add(rule)
             else:
                 mask = output.get_column("check_output")

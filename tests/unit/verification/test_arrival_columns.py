@@ -88,7 +88,7 @@ def test_a_check_that_looks_at_a_missing_optional_column_holds_as_it_raises_in_p
         assert verdict.valid["_arrival"].to_list() == ["a"]
 
 
-def test_missing_columns_are_added_where_the_contract_says_so(raw: Any, reasons: Any) -> None:
+def test_missing_columns_are_added_where_the_contract_says_so(raw: Any) -> None:
     columns = {
         "n": pa.Column(int),
         "d": pa.Column(int, pa.Check.ge(0), default=7),

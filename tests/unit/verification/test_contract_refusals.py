@@ -6,9 +6,9 @@ import pandera.polars as pa
 import polars as pl
 import pytest
 from pandera.api.dataframe.model_components import parser
+from pandera.api.hypotheses import Hypothesis
 from pandera.api.parsers import Parser
 from pandera.engines import polars_engine
-from pandera.api.hypotheses import Hypothesis
 from pydantic import BaseModel
 
 from opsintel_dagster.errors import ContractError, OpsintelError
@@ -114,7 +114,7 @@ def test_parsers_are_refused() -> None:
         n: int
 
         @parser("n")
-        def clean(cls, values: Any) -> Any:  # noqa: N805 - Pandera makes it a class method
+        def clean(cls, values: Any) -> Any:
             return values
 
     assert "parsers are not supported" in str(refusal(Parsed))

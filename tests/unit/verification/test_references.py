@@ -27,7 +27,7 @@ class Flight(pa.DataFrameModel):
     dest: str = pa.Field(nullable=True)
 
     @in_reference("register.faa", column="dest")
-    def dest_known(cls) -> None:  # noqa: N805 - Pandera makes it a class method
+    def dest_known(cls) -> None:
         """The destination is in the airport register."""
 
     @in_reference(
@@ -36,7 +36,7 @@ class Flight(pa.DataFrameModel):
         raise_warning=True,
         name="aircraft_known",
     )
-    def aircraft(cls) -> None:  # noqa: N805 - Pandera makes it a class method
+    def aircraft(cls) -> None:
         """The aircraft is in the fleet."""
 
 
@@ -167,7 +167,7 @@ def test_the_references_columns_are_named_exactly_once(reference: str, options: 
 
 def test_over_a_method_the_judged_column_must_be_named() -> None:
     with pytest.raises(TypeError, match="name its column"):
-        in_reference("register.faa")(lambda cls: None)
+        in_reference("register.faa")(lambda _cls: None)
 
 
 def test_a_lookup_of_a_column_the_contract_does_not_have_is_refused() -> None:

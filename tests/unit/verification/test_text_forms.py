@@ -81,8 +81,8 @@ ACCEPTED: list[tuple[Any, str, Any]] = [
 REFUSED: list[tuple[Any, str]] = [
     *(
         (pl.Int64, text)
-        for text in ["12.0", "1e3", "1_000", " 12", "12 ", "0x1", "1,5", "-", "１２"]
-    ),  # noqa: RUF001 - digits of another width
+        for text in ["12.0", "1e3", "1_000", " 12", "12 ", "0x1", "1,5", "-", "\uff11\uff12"]
+    ),
     (pl.Int64, str(2**63)),
     (pl.UInt8, "256"),
     (pl.UInt8, "-1"),
