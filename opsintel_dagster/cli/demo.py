@@ -53,7 +53,7 @@ def demo(
         source = DemoSource.found(settings.root / ".opsintel" / "demo")
         steps = plan(source, settings.root, days)
         if fresh:
-            forget(installation, running, steps)
+            forget(installation, running)
         known = drive(steps, running, messages())
         found = {name: figures_of(installation, running.compiled[name]) for name in OUTCOMES}
         corrected = source.corrected_airports()
@@ -66,7 +66,7 @@ def demo(
             registers = [one for name, one in found.items() if name != FLIGHTS]
             show_figures(console, registers, found[FLIGHTS])
             _sum_up(console, found[FLIGHTS], seconds, known)
-            show_next_steps(console, settings, corrected)
+            show_next_steps(console, settings, found[FLIGHTS], corrected)
     if not all(one.conservation.holds for one in found.values()):
         raise typer.Exit(1)
 

@@ -1,10 +1,9 @@
 """Forgets what the demo did, and only that."""
 
 import shutil
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from opsintel_dagster.cli.demo_plan import OUTCOMES, Step, dropped_files
+from opsintel_dagster.cli.demo_plan import OUTCOMES, inbox_files
 from opsintel_dagster.cli.demo_runs import RUN_TAG, Operation
 from opsintel_dagster.errors import LedgerError
 from opsintel_dagster.ledger import bindings
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     import dagster as dg
 
 
-def forget(installation: Installation, running: Operation, steps: Sequence[Step]) -> None:
+def forget(installation: Installation, running: Operation) -> None:
     """Remove ledger, frames, desk database and inbox files, and the runs from Dagster's history.
 
     Raises:
@@ -43,7 +42,7 @@ def forget(installation: Installation, running: Operation, steps: Sequence[Step]
         if path.name == "demo":
             continue  # the day files are only cut once
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    for file in dropped_files(steps):
+    for file in inbox_files(settings.root):
         file.unlink(missing_ok=True)
 
 

@@ -8,7 +8,8 @@ from typing import Final
 
 from rich.console import Console
 
-from opsintel_dagster.cli.demo_plan import AIRPORTS, FLIGHTS
+from opsintel_dagster.cli.demo_figures import Figures
+from opsintel_dagster.cli.demo_plan import AIRPORTS, FLIGHTS, UNKNOWN_DESTINATION
 from opsintel_dagster.cli.demo_runs import HOME_VARIABLE
 from opsintel_dagster.cli.wording import place
 from opsintel_dagster.orchestration.reading import read
@@ -17,8 +18,8 @@ from opsintel_dagster.settings import Settings
 _KEY: Final = ("year", "month", "day", "carrier", "flight", "origin")
 
 
-def show_next_steps(console: Console, settings: Settings, corrected: Path) -> None:
-    """Print what to try next."""
+def show_next_steps(console: Console, settings: Settings, main: Figures, corrected: Path) -> None:
+    """Print what to try next; healing the quarantine only while there is something to heal."""
     opsintel, dagster = _command("opsintel"), _command("dagster")
     inbox = place(settings.root / "inbox" / "airports" / "airports.csv")
     key = _longest_delay(settings)
@@ -26,12 +27,13 @@ def show_next_steps(console: Console, settings: Settings, corrected: Path) -> No
         ("open the UI", f"{_home(settings)}{dagster} dev"),
         ("see what is open, and why", f"{opsintel} cases list"),
         ("follow the longest delay", f"{opsintel} trace {FLIGHTS} {key}"),
-        ("publish the register with the missing airports", f"cp {place(corrected)} {inbox}"),
-        (
-            "and see the quarantine heal (with the UI open it does so by itself)",
-            f"{opsintel} drain {AIRPORTS} && {opsintel} drain {FLIGHTS}",
-        ),
     ]
+    if any(one.failure_mode == UNKNOWN_DESTINATION and one.open for one in main.quarantined):
+        heals = "and see the quarantine heal (with the UI open it does so by itself)"
+        steps += [
+            ("publish the register with the missing airports", f"cp {place(corrected)} {inbox}"),
+            (heals, f"{opsintel} drain {AIRPORTS} && {opsintel} drain {FLIGHTS}"),
+        ]
     console.print("\nWhat next", style="bold")
     for what, command in steps:
         console.print(f"  {what}", style="dim", soft_wrap=True)

@@ -10,11 +10,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from opsintel_dagster.cli.demo_source import DemoSource
+from opsintel_dagster.cli.demo_source import DAYS_IN_YEAR, DemoSource, day_names
 
 AIRPORTS: Final = "airport_register"
 FLEET: Final = "fleet_register"
 FLIGHTS: Final = "flight_disruptions"
+UNKNOWN_DESTINATION: Final = "unknown_destination"
 OUTCOMES: Final = (AIRPORTS, FLEET, FLIGHTS)
 
 JUST_NOW: Final = timedelta(seconds=5)
@@ -93,6 +94,8 @@ def _days(drops: Sequence[Drop]) -> str:
     return first if first == last else f"{first} to {last}"
 
 
-def dropped_files(steps: Sequence[Step]) -> list[Path]:
-    """Where the demo's files lie in the inboxes."""
-    return [drop.target for step in steps for drop in step.drops]
+def inbox_files(root: Path) -> list[Path]:
+    """Every file that any run of the demo may have put into an inbox."""
+    inbox = root / "inbox"
+    days = [inbox / "departures" / name for name in day_names(DAYS_IN_YEAR)]
+    return [inbox / "airports" / "airports.csv", inbox / "aircraft" / "planes.csv", *days]

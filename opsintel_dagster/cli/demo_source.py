@@ -5,7 +5,6 @@
 
 import importlib.util
 import zipfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -70,23 +69,31 @@ class DemoSource:
 
         Files that are there already are not made again.
         """
-        wanted = [FIRST_DAY + timedelta(days=number) for number in range(days)]
-        files = {day: self.cache / "days" / f"departures-{day}.csv" for day in wanted}
-        missing = {day: file for day, file in files.items() if not file.exists()}
+        files = [self.cache / "days" / name for name in day_names(days)]
+        missing = [file for file in files if not file.exists()]
         if missing:
             header, lines = self._flights()
-            for day, file in missing.items():
-                _write(file, b"\n".join([header, *lines.get(day, ()), b""]))
-        return list(files.values())
+            for file in missing:
+                _write(file, b"\n".join([header, *lines.get(file.name, ()), b""]))
+        return files
 
-    def _flights(self) -> tuple[bytes, dict[date, Sequence[bytes]]]:
-        """The header, and the lines of each day in the order of the source."""
+    def _flights(self) -> tuple[bytes, dict[str, list[bytes]]]:
+        """The header, and the lines of each day file in the order of the source."""
         with zipfile.ZipFile(self.data / "flights.csv.zip") as archive:
             header, *lines = archive.read("flights.csv").splitlines()
-        days: dict[bytes, list[bytes]] = {}
+        days: dict[tuple[bytes, ...], list[bytes]] = {}
         for line in lines:
-            days.setdefault(b",".join(line.split(b",", 3)[:3]), []).append(line)
-        return header, {date(*map(int, day.split(b","))): rows for day, rows in days.items()}
+            days.setdefault(tuple(line.split(b",", 3)[:3]), []).append(line)
+        return header, {_day_name(date(*map(int, day))): rows for day, rows in days.items()}
+
+
+def day_names(days: int) -> list[str]:
+    """What the files of the first `days` days of the year are called."""
+    return [_day_name(FIRST_DAY + timedelta(days=number)) for number in range(days)]
+
+
+def _day_name(day: date) -> str:
+    return f"departures-{day}.csv"
 
 
 def _write(target: Path, content: bytes) -> None:
