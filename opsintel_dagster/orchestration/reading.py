@@ -80,10 +80,15 @@ def _routed(installation: Installation, connection: Connection, outcome: str) ->
 
 
 def _delivered(installation: Installation, connection: Connection, outcome: str) -> pl.LazyFrame:
+    rows = closed_rows(installation, connection, outcome)
+    return rows.filter(pl.col("_route") != NOWHERE) if rows.collect_schema() else rows
+
+
+def closed_rows(installation: Installation, connection: Connection, outcome: str) -> pl.LazyFrame:
+    """Routed records of closed batches: delivered ones, and those routed to nobody on purpose."""
     closed = (BatchState.CLOSED,)
     files = batches.files_of_outcome(connection, outcome, Role.ROUTED, states=closed)
-    rows = _scan(installation, files)
-    return rows.filter(pl.col("_route") != NOWHERE) if files else rows
+    return _scan(installation, files)
 
 
 def _current(installation: Installation, connection: Connection, outcome: str) -> pl.LazyFrame:
