@@ -1,0 +1,90 @@
+"""What somebody or something still has to answer."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from scenario import MORE_DEPOTS, Operation
+from typer.testing import Result
+
+Run = Callable[..., Result]
+Answer = Callable[..., Any]
+
+
+@pytest.mark.usefixtures("drained")
+def test_open_cases_are_listed_with_their_values(answer: Answer) -> None:
+    cases = {case["name"]: case for case in answer("cases", "list")["cases"]}
+    assert set(cases) == {"parcels.unknown_depot", "parcels.bad_weight", "parcels.unmapped"}
+    depot = cases["parcels.unknown_depot"]
+    assert depot["values"] == {"XXX": 1, "YYY": 1}
+    assert depot["rules"] == {"depot_known": 2, "weight.ge": 1}
+    assert (depot["records"], depot["minutes_each"], depot["minutes"]) == (2, 6.0, 12.0)
+    assert depot["owner"] == "team:parcels"
+
+
+@pytest.mark.usefixtures("drained")
+def test_the_list_fits_eighty_columns(opsintel: Run) -> None:
+    shown = opsintel("cases", "list").stdout
+    assert max(len(line) for line in shown.splitlines()) <= 80
+    assert "XXX (1)" in shown
+
+
+@pytest.mark.usefixtures("drained")
+def test_a_case_shows_what_closes_it_and_some_records_with_file_and_line(
+    opsintel: Run, answer: Answer
+) -> None:
+    shown = opsintel("cases", "show", "parcels.unknown_depot").stdout
+    assert "asks for the depot to be added; 6 min a record, 12 min for all of them" in shown
+    assert "depots delivers something new that heals the records" in shown
+    assert "day1.csv line 4  depot_known" in shown
+    sample = answer("cases", "show", "parcels.unknown_depot", "--rows", "1")["sample"]
+    assert [row["values"]["parcel"] for row in sample] == ["P3"]
+
+
+@pytest.mark.usefixtures("drained")
+def test_a_case_is_also_found_by_the_beginning_of_its_id(answer: Answer) -> None:
+    whole = answer("cases", "show", "parcels.bad_weight")["case"]
+    assert answer("cases", "show", whole[:10])["name"] == "parcels.bad_weight"
+
+
+def test_an_unreadable_file_is_told_by_name(drained: Operation, answer: Answer) -> None:
+    drained.drop("parcels", "broken.parquet", b"PAR1 nothing behind it")
+    drained.drain()
+    case = answer("cases", "show", "parcels.unmapped")
+    assert case["unreadable"] == ["broken.parquet"]
+    assert "replaced by a readable one" in case["closes_when"]
+
+
+def test_a_closed_case_is_listed_on_request_and_says_what_closed_it(
+    drained: Operation, answer: Answer, opsintel: Run
+) -> None:
+    drained.drop("depots", "depots.csv", MORE_DEPOTS)
+    drained.drain("depots")
+    drained.drain("parcels")
+    names = [case["name"] for case in answer("cases", "list")["cases"]]
+    assert "parcels.unknown_depot" not in names
+    every = {case["name"]: case for case in answer("cases", "list", "--all")["cases"]}
+    assert every["parcels.unknown_depot"]["state"] == "closed"
+    assert "reference depots changed" in every["parcels.unknown_depot"]["closed_by"]
+    shown = opsintel("cases", "show", "parcels.unknown_depot")
+    assert shown.exit_code == 0
+    assert "closed" in shown.stdout
+
+
+@pytest.mark.usefixtures("drained")
+def test_an_outcome_without_cases_says_so(opsintel: Run) -> None:
+    assert opsintel("cases", "list", "depots").stdout == "No open case.\n"
+
+
+@pytest.mark.usefixtures("drained")
+def test_an_unknown_case_is_an_error_that_says_what_was_meant(opsintel: Run) -> None:
+    result = opsintel("cases", "show", "parcels.unknown_depots")
+    assert result.exit_code == 1
+    assert "write `parcels.unknown_depot`" in result.stderr
+
+
+@pytest.mark.usefixtures("private")
+def test_sample_rows_are_masked(opsintel: Run) -> None:
+    shown = opsintel("cases", "show", "parcels.unmapped").stdout
+    assert "_text=***" in shown
+    assert "P6,BER" not in shown

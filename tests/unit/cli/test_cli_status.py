@@ -1,0 +1,93 @@
+"""Is every promise kept, and what is in the way of those that are not."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from scenario import HEADER, Operation, depots, parcels
+from typer.testing import Result
+
+Run = Callable[..., Result]
+
+
+@pytest.mark.usefixtures("drained")
+def test_status_counts_what_waits_what_is_open_and_what_nobody_touched(
+    answer: Callable[..., Any],
+) -> None:
+    by_name = {one["outcome"]: one for one in answer("status")["outcomes"]}
+    parcels_ = by_name["parcels"]
+    assert not parcels_["is_late"]
+    assert parcels_["outstanding_batches"] == 0
+    assert (parcels_["open_cases"], parcels_["open_records"]) == (3, 6)
+    assert round(parcels_["autonomy"], 6) == round(3 / 9, 6)
+    assert by_name["depots"]["autonomy"] == 1.0
+    assert parcels_["owner"] == "team:parcels"
+
+
+@pytest.mark.usefixtures("drained")
+def test_status_fits_eighty_columns(opsintel: Run) -> None:
+    shown = opsintel("status").stdout
+    assert max(len(line) for line in shown.splitlines()) <= 80
+    assert "parcels" in shown
+    assert "3 cases" in shown
+
+
+def test_a_broken_promise_is_said_first_with_its_reason_and_exits_with_1(
+    operation: Operation, opsintel: Run
+) -> None:
+    operation.redeclare(depots(cost_per_hour=10), parcels(cost_per_hour=900))
+    operation.drop("parcels", "day1.csv", HEADER + "P1,HAM,1,\n", age=timedelta(hours=2))
+    operation.drain("parcels")  # its register has delivered nothing: the batch waits
+    operation.drain("depots")
+    result = opsintel("status")
+    assert result.exit_code == 1
+    assert "BROKEN" in result.stdout
+    assert "900 an hour" in result.stdout
+    assert result.stdout.index("parcels") < result.stdout.index("depots")
+    assert "outcome depots has delivered nothing yet" in result.stdout.replace("\n", " ")
+
+
+def test_outcomes_whose_promise_is_broken_come_in_the_order_of_what_they_cost(
+    operation: Operation,
+    opsintel: Run,
+) -> None:
+    operation.redeclare(
+        depots(cost_per_hour=900), parcels(name="cheap", cost_per_hour=1), parcels(cost_per_hour=50)
+    )
+    for name in ("cheap", "parcels"):
+        (operation.root / "inbox" / name).mkdir(exist_ok=True)
+    operation.drop("parcels", "day1.csv", HEADER + "P1,HAM,1,\n", age=timedelta(hours=2))
+    for name in ("cheap", "parcels"):
+        operation.drain(name)
+    operation.drain("depots")
+    shown = opsintel("status").stdout
+    assert shown.index("parcels") < shown.index("cheap") < shown.index("depots")
+
+
+@pytest.mark.usefixtures("drained")
+def test_only_the_outcomes_that_are_named_are_shown(answer: Callable[..., Any]) -> None:
+    assert [one["outcome"] for one in answer("status", "depots")["outcomes"]] == ["depots"]
+
+
+@pytest.mark.usefixtures("drained")
+def test_an_outcome_nobody_knows_is_an_error_that_says_what_was_meant(opsintel: Run) -> None:
+    result = opsintel("status", "parcel", "--json")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.strip() == "there is no outcome `parcel` here; write `parcels`"
+
+
+def test_without_a_ledger_it_is_said_how_to_get_one(operation: Operation, opsintel: Run) -> None:
+    result = opsintel("status")
+    assert result.exit_code == 1
+    assert "there is no ledger at" in result.stderr
+    assert not (operation.root / ".opsintel").exists()
+
+
+def test_an_arrival_that_came_out_late_stays_counted(
+    drained: Operation, answer: Callable[..., Any]
+) -> None:
+    drained.drop("parcels", "day0.csv", HEADER + "P0,HAM,1,\n", age=timedelta(hours=2))
+    drained.drain()
+    assert answer("status", "parcels")["outcomes"][0]["late_arrivals"] == 1
