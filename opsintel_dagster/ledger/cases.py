@@ -50,17 +50,23 @@ def open_with_rows(
     groups: Sequence[QuarantinedGroup],
     values: Mapping[str, Mapping[str, int]],
     owners: Mapping[str, str],
+    judged_by: Mapping[str, str],
 ) -> list[str]:
     """Add quarantined rows to the cases they belong to; returns the ids of cases newly opened.
 
     `values` counts, per failure mode, the offending values among the new rows; `owners` says who
-    is asked.
+    is asked; `judged_by` are the versions of the references the rows were judged by.
     """
     opened = []
     for failure_mode in dict.fromkeys(group.failure_mode for group in groups):
         identity = case_id(outcome, failure_mode)
         if raise_case(
-            connection, outcome, failure_mode, owners[failure_mode], values.get(failure_mode, {})
+            connection,
+            outcome,
+            failure_mode,
+            owner=owners[failure_mode],
+            values=values.get(failure_mode, {}),
+            judged_by=judged_by,
         ):
             opened.append(identity)
     if groups:
@@ -86,10 +92,16 @@ def raise_case(
     connection: Connection,
     outcome: str,
     failure_mode: str,
+    *,
     owner: str,
     values: Mapping[str, int],
+    judged_by: Mapping[str, str],
 ) -> bool:
-    """Open the case, or add to it if it is open; true if a new episode began."""
+    """Open the case, or add to it if it is open; true if a new episode began.
+
+    Rows are tried again when a reference has another version than all of them were judged by: a
+    new episode begins with the versions of its first rows, and an open one keeps its older ones.
+    """
     now = datetime.now(UTC)
     identity = case_id(outcome, failure_mode)
     row = connection.execute(select(case).where(case.c.id == identity)).one_or_none()
@@ -106,7 +118,7 @@ def raise_case(
                 facts={"values": most_common(values)},
                 opened_at=now,
                 last_seen_at=now,
-                tried_version={},
+                tried_version=dict(judged_by),
             )
         )
         return True
@@ -120,10 +132,10 @@ def raise_case(
         "facts": {**row.facts, "values": most_common(together)},
         "last_seen_at": now,
         "owner": owner,
-        "tried_version": {},
     }
     if is_new_episode:
         changed |= {
+            "tried_version": dict(judged_by),
             "episode": row.episode + 1,
             "state": CaseState.OPEN,
             "opened_at": now,
@@ -202,7 +214,9 @@ def about_arrivals(
     It opens for the first one and closes when the last was replaced and no rows are open either.
     """
     identity = case_id(outcome, failure_mode)
-    is_opened = bool(names) and raise_case(connection, outcome, failure_mode, owner, {})
+    is_opened = bool(names) and raise_case(
+        connection, outcome, failure_mode, owner=owner, values={}, judged_by={}
+    )
     row = find(connection, identity)
     if row is None:
         return False

@@ -150,8 +150,8 @@ def _ensure_row(ledger: Ledger, outcome: str) -> None:
 def _write_lease(
     connection: Connection, ledger: Ledger, outcome: str, epoch: int, run_id: str | None
 ) -> Lease:
-    # Receivers remember the highest epoch they have seen. Counting from the time keeps a ledger that
-    # was lost or restored above what they remember; within one ledger the count alone decides.
+    # Receivers remember the highest epoch they have seen. Counting from the time keeps a ledger
+    # that was lost or restored above it; within one ledger the count alone decides.
     epoch = max(epoch + 1, int(time.time()))
     connection.execute(
         update(lease)

@@ -194,8 +194,9 @@ def _doubt(work: Work, delivery: Delivery, reason: str) -> None:
             connection,
             work.name,
             mode,
-            work.compiled.owner_of(mode),
-            {f"delivery {delivery.id} to {delivery.route}": delivery.records},
+            owner=work.compiled.owner_of(mode),
+            values={f"delivery {delivery.id} to {delivery.route}": delivery.records},
+            judged_by={},
         )
         entries.append(connection, work.name, work.actor, IN_DOUBT, delivery.id, reason)
 

@@ -78,7 +78,13 @@ def _route_batch(work: Work, batch: Row[Any]) -> pl.DataFrame:
             groups = quarantine.groups_of(bad)
             owners = {g.failure_mode: work.compiled.owner_of(g.failure_mode) for g in groups}
             for identity in cases.open_with_rows(
-                connection, work.name, batch.id, groups=groups, values={}, owners=owners
+                connection,
+                work.name,
+                batch.id,
+                groups=groups,
+                values={},
+                owners=owners,
+                judged_by=batch.reference_versions,
             ):
                 entries.append(
                     connection, work.name, work.actor, "case", identity, "rows no route takes"

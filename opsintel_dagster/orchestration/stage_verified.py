@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row
 
 from opsintel_dagster.crashpoints import reached
 from opsintel_dagster.errors import LeaseLost, OpsintelError, ReferenceDown
@@ -118,7 +118,7 @@ def _verify_batch(work: Work, batch: Row[Any], tally: Tally) -> None:
             bindings.used(connection, work.name, name, reference.version, height)
         if batch.declaration != work.compiled.fingerprint:
             _repin(work, connection, batch)
-        _open_cases(work, connection, batch, judged)
+        _open_cases(work, connection, batch, judged, versions)
         tally.superseded += corrections.settle(work, connection, effective)
         reason = (
             f"{judged.verified.height} verified, {judged.quarantined.height} quarantined, "
@@ -190,12 +190,24 @@ def _hold(
     return verified.filter(~is_over), together
 
 
-def _open_cases(work: Work, connection: Any, batch: Row[Any], judged: Judged) -> None:
+def _open_cases(
+    work: Work,
+    connection: Connection,
+    batch: Row[Any],
+    judged: Judged,
+    versions: Mapping[str, str],
+) -> None:
     groups = quarantine.groups_of(judged.quarantined)
     values = quarantine.offending_values(work.compiled, judged.quarantined)
     owners = {group.failure_mode: work.compiled.owner_of(group.failure_mode) for group in groups}
     opened = cases.open_with_rows(
-        connection, work.name, batch.id, groups=groups, values=values, owners=owners
+        connection,
+        work.name,
+        batch.id,
+        groups=groups,
+        values=values,
+        owners=owners,
+        judged_by=versions,
     )
     for identity in opened:
         entries.append(
@@ -203,7 +215,7 @@ def _open_cases(work: Work, connection: Any, batch: Row[Any], judged: Judged) ->
         )
 
 
-def _repin(work: Work, connection: Any, batch: Row[Any]) -> None:
+def _repin(work: Work, connection: Connection, batch: Row[Any]) -> None:
     """A deployment came between claim and verdict: say by which declaration it was judged."""
     compiled = work.compiled
     batches.pin_declaration(connection, work.name, compiled.fingerprint, compiled.pinned_routes())
@@ -277,7 +289,7 @@ def open_cases_of(rows: list[Row[Any]]) -> tuple[OpenCase, ...]:
     )
 
 
-def _sample(work: Work, connection: Any) -> pl.DataFrame:
+def _sample(work: Work, connection: Connection) -> pl.DataFrame:
     """A few rows that lie in quarantine, personal data masked."""
     files = batches.files_of_outcome(connection, work.name, *batches.QUARANTINE_ROLES)
     newest = [file.path for file in files if file.rows][-1:]

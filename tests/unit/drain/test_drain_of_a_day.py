@@ -10,6 +10,7 @@ from opsintel_dagster.errors import OutcomeClaimed
 from opsintel_dagster.ledger import cases
 from opsintel_dagster.orchestration.compiled import compile_outcomes
 from opsintel_dagster.orchestration.drain import Drain
+from opsintel_dagster.orchestration.waking import Look, states
 
 
 def law(operation: Operation) -> dict[str, int]:
@@ -308,3 +309,17 @@ def test_a_ledger_that_was_lost_delivers_nothing_a_second_time(operation: Operat
     assert operation.table("gate_queue") == [("P1", "HAM", 2.5, "fragile")]
     assert operation.files("out/freight").height == 1
     assert law(operation)["delivered"] == 2
+
+
+def test_rows_are_not_tried_again_by_the_references_they_were_judged_by(
+    operation: Operation,
+) -> None:
+    operation.begin()
+    looks = {name: Look() for name in ("depots", "parcels")}
+    outcomes = list(operation.compiled.values())
+    assert [one.reason for one in states(operation.installation, outcomes, looks)] == [None] * 2
+    operation.drop("depots", "depots.csv", MORE_DEPOTS)
+    operation.drain("depots")
+    reasons = {one.name: one.reason for one in states(operation.installation, outcomes, looks)}
+    assert reasons["depots"] is None
+    assert reasons["parcels"] is not None
