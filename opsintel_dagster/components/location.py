@@ -26,13 +26,17 @@ class Declaration:
     produced_elsewhere: tuple[str, ...] = ()
 
 
-def compile_location(declarations: Sequence[Declaration], location: str) -> dict[str, Compiled]:
+def compile_location(
+    declarations: Sequence[Declaration], location: str, others: Collection[str] = ()
+) -> dict[str, Compiled]:
     """Compile the outcomes of a code location, checked against each other.
+
+    `others` are outcomes of the same location that are compiled elsewhere.
 
     Raises:
         DeclarationError: with every finding of every outcome, those of broken ones included.
     """
-    elsewhere = {name for one in declarations for name in one.produced_elsewhere}
+    elsewhere = {name for one in declarations for name in one.produced_elsewhere} | set(others)
     broken = [one for one in declarations if one.findings]
     known = elsewhere | {one.outcome.name for one in declarations}
     findings = [finding for one in broken for finding in _of_broken(one, known)]

@@ -118,20 +118,31 @@ class OutcomeComponent(dg.Component, dg.Model, dg.Resolvable):
         Raises:
             DeclarationError: with every finding of every outcome of the location.
         """
-        siblings = components_of(context, OutcomeComponent) or [self]
+        siblings = components_of(context, OutcomeComponent)
+        is_listed = any(one is self for one in siblings)
+        if not is_listed:
+            siblings.append(self)
         first = siblings[0]
-        compiled = first.compiled_location(siblings, context)[self.outcome.name]
+        keeper = first if is_listed else self
+        compiled = keeper.compiled_location(siblings, context)[self.outcome.name]
         assets = outcome_assets(compiled, get_spec=self.get_asset_spec, execute=self.execute)
         defs = dg.Definitions(assets=assets)
         return dg.Definitions.merge(defs, location_defs()) if self is first else defs
 
     def compiled_location(
-        self, components: "Sequence[OutcomeComponent]", context: dg.ComponentLoadContext
+        self, siblings: "Sequence[OutcomeComponent]", context: dg.ComponentLoadContext
     ) -> Mapping[str, Compiled]:
-        """All outcomes of the location by name, compiled together once and kept here."""
+        """All outcomes of the location by name, compiled together once and kept here.
+
+        A component made by Python code is not known to the location beforehand. It is compiled
+        alone, and knows the others by name.
+        """
         if self._location is None:
             name = context.defs_module_name.partition(".")[0]
-            self._location = compile_location([one.declaration for one in components], name)
+            together = siblings if self is siblings[0] else [self]
+            others = {one.outcome.name for one in siblings if one is not self}
+            declarations = [one.declaration for one in together]
+            self._location = compile_location(declarations, name, others)
         return self._location
 
 

@@ -99,9 +99,21 @@ def carried(repository: dg.RepositoryDefinition) -> Iterator[tuple[dg.AssetKey, 
             yield key, getattr(body, _PAYLOAD)
 
 
-def components_of(context: dg.ComponentLoadContext, kind: type[AComponent]) -> Sequence[AComponent]:
-    """All components of one kind in the code location, in the order of their folders."""
-    return context.component_tree.get_all_components(of_type=kind)
+_found: dict[type[dg.Component], tuple[object, list[Any]]] = {}
+
+
+def components_of(context: dg.ComponentLoadContext, kind: type[AComponent]) -> list[AComponent]:
+    """All components of one kind in the code location, in the order of their folders.
+
+    Every component of a location asks this, and the tree would walk itself through each time, so
+    the answer for the tree that was asked last is kept. The list is that answer, not a copy: a
+    component the tree does not list, because it is made by Python code, may add itself.
+    """
+    tree = context.component_tree
+    known = _found.get(kind)
+    if known is None or known[0] is not tree:
+        known = _found[kind] = (tree, list(tree.get_all_components(of_type=kind)))
+    return known[1]
 
 
 def load_context(context: dg.ResolutionContext) -> dg.ComponentLoadContext:

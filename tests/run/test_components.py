@@ -144,3 +144,28 @@ def test_a_subclass_changes_how_assets_look_and_what_surrounds_a_stage(project, 
         job = defs.resolve_job_def("opsintel_drain")
         assert job.execute_in_process(instance=instance).success
     assert project.delivered("letters")
+
+
+def test_components_made_by_python_code_join_those_in_yaml(project):
+    project.scaffold("letters")
+    for name in ("returns", "samples"):
+        folder = project.root / "ops" / "defs" / name
+        folder.mkdir()
+        (folder / "__init__.py").touch()
+        (folder / "component.py").write_text(
+            "import dagster as dg\n"
+            "import pandera.polars as pa\n\n"
+            "from opsintel_dagster import Outcome, OutcomeComponent\n\n\n"
+            "@dg.component_instance\n"
+            "def load(context: dg.ComponentLoadContext) -> OutcomeComponent:\n"
+            "    schema = pa.DataFrameSchema({'id': pa.Column(str)})\n"
+            "    source = {'kind': 'files', 'path': 'in/*.csv'}\n"
+            "    desk = {'desk': {'kind': 'files', 'path': 'out'}}\n"
+            f"    outcome = Outcome(name='{name}', promise='It arrives.', within='1h',\n"
+            "        owner='team:x', source=source, contract=schema, handoff=desk)\n"
+            "    return OutcomeComponent(outcome=outcome)\n"
+        )
+    repository = load(project).get_repository_def()
+    assert len(repository.sensor_defs) == 1
+    keys = repository.get_job("opsintel_drain").asset_layer.executable_asset_keys
+    assert {key.path[0] for key in keys} == {"letters", "returns", "samples"}
