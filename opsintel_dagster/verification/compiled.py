@@ -1,5 +1,6 @@
 """The rules of a contract in the form in which they are judged."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -40,6 +41,8 @@ class CheckRule:
     check: Check
     column: str | None
     expressions: tuple[pl.Expr, ...] | None
+    columns: Mapping[str, ContractColumn]
+    """All columns of the contract."""
 
     @property
     def key(self) -> str:
@@ -66,11 +69,17 @@ class CheckRule:
         if self.expressions is None or builtin_name(self.check) is not None:
             return self.expressions
         now = record(self.check, self.key)
-        if now is None or len(now) != len(self.expressions):
+        if now is None:
             return None
-        if all(a.meta.eq(b) or is_row_wise(a) for a, b in zip(now, self.expressions, strict=True)):
+        if len(now) == len(self.expressions) and all(
+            one.meta.eq(other) for one, other in zip(now, self.expressions, strict=True)
+        ):
             return now
-        return None
+        try:
+            tier, _ = _tier(self.check, now, self.columns)
+        except CheckRefusedError:
+            return None
+        return now if tier is Tier.ROW else None
 
 
 class CheckRefusedError(Exception):
@@ -82,7 +91,7 @@ def compile_check(
     column: str | None,
     rule_id: str,
     description: str,
-    columns: dict[str, ContractColumn],
+    columns: Mapping[str, ContractColumn],
 ) -> CheckRule:
     """Find the first tier in which the check is judged exactly.
 
@@ -99,18 +108,19 @@ def compile_check(
             message = f"it looks up {names}, which is no column of the contract"
             raise CheckRefusedError(message)
         rule = Rule(rule_id, looked_at, severity, Tier.ROW, use, description)
-        return CheckRule(rule, check, column, None)
+        return CheckRule(rule, check, column, None, columns)
     expressions = record(check, column or WHOLE_FRAME)
     tier, roots = _tier(check, expressions, columns)
     own = (column,) if column is not None else ()
     looked_at = tuple(dict.fromkeys((*own, *roots)))
     is_about_arrival = tier is not Tier.ROW and not check.element_wise
     rule = Rule(rule_id, looked_at, severity, tier, None, description, is_about_arrival)
-    return CheckRule(rule, check, column, expressions if tier is Tier.ROW else None)
+    kept = expressions if tier is Tier.ROW else None
+    return CheckRule(rule, check, column, kept, columns)
 
 
 def _tier(
-    check: Check, expressions: tuple[pl.Expr, ...] | None, columns: dict[str, ContractColumn]
+    check: Check, expressions: tuple[pl.Expr, ...] | None, columns: Mapping[str, ContractColumn]
 ) -> tuple[Tier, tuple[str, ...]]:
     if builtin_name(check) == "unique_values_eq":
         return Tier.TABLE, ()
@@ -146,7 +156,7 @@ def _roots(expressions: tuple[pl.Expr, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _refuse_what_is_written_for_pandas(check: Check, columns: dict[str, ContractColumn]) -> None:
+def _refuse_what_is_written_for_pandas(check: Check, columns: Mapping[str, ContractColumn]) -> None:
     """Checks of pandas take a series: they raise on any frame, and say on what."""
     if check.element_wise or not columns:
         return

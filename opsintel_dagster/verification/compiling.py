@@ -151,7 +151,7 @@ def _check_rules(
     rules: list[CheckRule] = []
     for one, rule_id in zip(declared, name_checks(declared, taken, problems), strict=True):
         try:
-            rule = compile_check(one.check, one.column, rule_id, describe(one), dict(facts.columns))
+            rule = compile_check(one.check, one.column, rule_id, describe(one), facts.columns)
         except CheckRefusedError as refusal:
             if any(f'"{name}"' in str(refusal) for name in facts.refused):
                 continue  # it would run if that column were mended

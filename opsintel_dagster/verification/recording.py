@@ -85,6 +85,6 @@ def record(check: Check, key: str) -> tuple[pl.Expr, ...] | None:
         )
     except Exception:  # noqa: BLE001 - any failure on a stand-in means: it is no plain selection
         return None
-    if recorder.is_opaque or not isinstance(chosen, Selection) or chosen.origin is not recorder:
+    if recorder.is_opaque or not isinstance(chosen, Selection):
         return None
     return chosen.expressions

@@ -89,12 +89,12 @@ def test_values_found_pass_null_passes_and_the_rest_breaks(raw: Any, reasons: An
     assert both.warnings() == {"aircraft_known": 1}
 
 
-def test_repeated_rows_of_a_reference_do_not_multiply_records(raw: Any) -> None:
+def test_repeated_rows_of_a_reference_do_not_multiply_records(raw: Any, reasons: Any) -> None:
     twice = {"register": pl.DataFrame({"faa": ["JFK", "JFK"]})}
-    verdict = Contract.compile(schema(in_reference("register.faa"))).verify(
-        raw({"dest": ["JFK", "JFK"]}), references=twice
-    )
-    assert verdict.valid.height == 2
+    contract = Contract.compile(schema(in_reference("register.faa", name="known")))
+    verdict = contract.verify(raw({"dest": ["JFK", "X", "JFK"]}), references=twice)
+    assert reasons(verdict) == {"a:2": ["known"]}
+    assert verdict.valid["_row"].to_list() == [1, 3]
 
 
 def test_a_column_is_compared_by_value_where_dtypes_are_of_one_kind(raw: Any, reasons: Any) -> None:

@@ -198,6 +198,13 @@ def test_a_row_rule_that_raises_holds_only_the_arrivals_it_raises_on(raw: Any) -
     assert verdict.counts() == {"dated": 2, "s.length": 2}
 
 
+def test_an_answer_that_is_no_boolean_is_left_to_pandera_which_raises(raw: Any) -> None:
+    check = pa.Check(lambda data: data.lazyframe.select(pl.col(data.key) + 1), name="number")
+    contract = Contract.compile(pa.DataFrameSchema({"n": pa.Column(int, check)}))
+    assert contract.rules[-1].tier is Tier.FRAME
+    assert dict(contract.verify(raw({"n": [1]})).held) == {"a": ("number",)}
+
+
 def test_a_check_called_like_a_built_in_one_is_the_built_in_one_as_in_pandera(
     raw: Any, reasons: Any
 ) -> None:

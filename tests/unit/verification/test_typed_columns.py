@@ -61,6 +61,12 @@ def test_an_equal_dtype_is_taken_as_it_is(raw: Any) -> None:
     assert taken([1.5, None, math.inf], pl.Float64, pl.Float64, raw) == [1.5, None, math.inf]
 
 
+def test_a_wrong_cell_does_not_weigh_in_by_its_default(raw: Any) -> None:
+    total = pa.Check(lambda d: d.lazyframe.select(pl.col(d.key).sum() == 8), name="total")
+    contract = Contract.compile(pa.DataFrameSchema({"n": pa.Column(int, total, default=7)}))
+    assert not contract.verify(raw({"n": ["1", "", "x"]})).held
+
+
 def test_a_default_fills_what_is_empty_and_never_what_is_wrong(raw: Any, reasons: Any) -> None:
     schema = pa.DataFrameSchema(
         {"n": pa.Column(int, default=7), "f": pa.Column(float, pa.Check.lt(9), default=9.5)}
