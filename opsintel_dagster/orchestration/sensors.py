@@ -8,7 +8,7 @@ would be tried at once.
 import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 import dagster as dg
@@ -63,7 +63,7 @@ def arrivals_sensor() -> dg.SensorDefinition:
     Raises:
         SettingsError: OPSINTEL_SENSOR_SECONDS is set and no whole number above zero.
     """
-    polls: Polls | None = None
+    polls = Polls()
 
     @dg.sensor(
         name=SENSOR_NAME,
@@ -74,7 +74,6 @@ def arrivals_sensor() -> dg.SensorDefinition:
         "counts, not which event was seen.",
     )
     def wake(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        nonlocal polls
         keys: dict[str, list[dg.AssetKey]] = {}
         outcomes: dict[str, Compiled] = {}
         if context.repository_def is not None:
@@ -82,8 +81,8 @@ def arrivals_sensor() -> dg.SensorDefinition:
                 keys.setdefault(compiled.name, []).append(key)
                 outcomes[compiled.name] = compiled
         with Installation.open() as installation:
-            polls = polls or Polls(lambda one: _poll(one, context.instance))
-            looks = polls.look(list(outcomes.values()), POLL_SECONDS)
+            poll = partial(_poll, instance=context.instance)
+            looks = polls.look(list(outcomes.values()), poll, POLL_SECONDS)
             found = states(installation, list(outcomes.values()), looks)
         return _answer(context, outcomes, keys, found)
 

@@ -62,35 +62,40 @@ class Polls:
     A source that has not answered when the time is over is not asked again until it has.
     """
 
-    poll: Callable[[Compiled], Iterable[Sighting]]
     _pool: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(POLL_THREADS, "opsintel-poll")
     )
-    _pending: dict[str, Future[Look]] = field(default_factory=dict)
+    _pending: dict[int, Future[Look]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
-    def look(self, outcomes: Sequence[Compiled], seconds: float) -> dict[str, Look]:
-        """What each source offers now, within so many seconds for all of them."""
+    def look(
+        self,
+        outcomes: Sequence[Compiled],
+        poll: Callable[[Compiled], Iterable[Sighting]],
+        seconds: float,
+    ) -> dict[str, Look]:
+        """What each source offers now, asked by `poll`, within so many seconds for all of them."""
         with self._lock:
             for compiled in outcomes:
-                if compiled.name not in self._pending:
-                    self._pending[compiled.name] = self._pool.submit(self._one, compiled)
-            mine = {one.name: self._pending[one.name] for one in outcomes}
-        wait(mine.values(), timeout=seconds)
+                if id(compiled) not in self._pending:
+                    self._pending[id(compiled)] = self._pool.submit(_look, compiled, poll)
+            mine = [(compiled, self._pending[id(compiled)]) for compiled in outcomes]
+        wait([future for _, future in mine], timeout=seconds)
         looks = {}
-        for name, future in mine.items():
+        for compiled, future in mine:
             if future.done():
-                looks[name] = future.result()
-                self._pending.pop(name, None)
+                looks[compiled.name] = future.result()
+                self._pending.pop(id(compiled), None)
             else:
-                looks[name] = Look(error="the source has not answered yet")
+                looks[compiled.name] = Look(error="the source has not answered yet")
         return looks
 
-    def _one(self, compiled: Compiled) -> Look:
-        try:
-            return Look(tuple(self.poll(compiled)))
-        except Exception as error:  # noqa: BLE001  # whatever one source raises must not stop others
-            return Look(error=f"{type(error).__name__}: {error}")
+
+def _look(compiled: Compiled, poll: Callable[[Compiled], Iterable[Sighting]]) -> Look:
+    try:
+        return Look(tuple(poll(compiled)))
+    except Exception as error:  # noqa: BLE001  # whatever one source raises must not stop others
+        return Look(error=f"{type(error).__name__}: {error}")
 
 
 def new_arrivals(

@@ -162,16 +162,16 @@ def test_a_source_that_hangs_starves_nobody_and_is_not_asked_twice(running):
         return []
 
     outcomes = list(running.operation.compiled.values())
-    polls = Polls(poll)
+    polls = Polls()
     began = time.monotonic()
-    looks = polls.look(outcomes, 0.2)
+    looks = polls.look(outcomes, poll, 0.2)
     assert time.monotonic() - began < 5
     assert looks["depots"] == Look()
     assert looks["parcels"].error == "the source has not answered yet"
-    polls.look(outcomes, 0.1)
+    polls.look(outcomes, poll, 0.1)
     assert asked.count("parcels") == 1
     free.set()
-    assert polls.look(outcomes, 5)["parcels"] == Look()
+    assert polls.look(outcomes, poll, 5)["parcels"] == Look()
 
 
 def test_the_pause_before_the_same_work_doubles_up_to_ten_minutes():
