@@ -13,6 +13,7 @@ from opsintel_dagster.cli.opened import bound_outcomes, opened_ledger
 from opsintel_dagster.cli.wording import (
     age,
     counted,
+    effort,
     lines_of,
     moment,
     short,
@@ -42,12 +43,12 @@ def list_cases(outcomes: list[str], *, with_closed: bool, as_json: bool) -> None
         answers().print("No case." if with_closed else "No open case.")
         return
     now = datetime.now(UTC)
-    table = plain_table("case", ">records", "values", "owner", ">open for")
+    table = plain_table("case", ">records", ">open for", "who is asked, about what")
     for one in found:
         age_ = age((now - one.opened_at).total_seconds()) if one.closed_at is None else "closed"
         name = Text.assemble((one.outcome, "dim"), "\n", (one.failure_mode, "bold"))
-        owner = Text(one.owner, overflow="fold")
-        table.add_row(name, f"{one.records:,}", _values(one, VALUES_LISTED), owner, age_)
+        about = Text.assemble((one.owner, "dim"), "\n", _values(one, VALUES_LISTED))
+        table.add_row(name, f"{one.records:,}", age_, about)
     answers().print(table)
     answers().print("\nLook at one: opsintel cases show OUTCOME.FAILURE_MODE", style="dim")
 
@@ -112,7 +113,7 @@ def _show(one: CaseView, sample: list[dict[str, Any]]) -> None:
         console.print("\nValues", style="bold")
         table = plain_table("value", ">records")
         for value, count in list(one.values.items())[:VALUES_SHOWN]:
-            table.add_row(Text(value, overflow="fold"), f"{count:,}")
+            table.add_row(value, f"{count:,}")
         console.print(table)
         if len(one.values) > VALUES_SHOWN:
             console.print(f"… and {len(one.values) - VALUES_SHOWN} more values")
@@ -127,7 +128,7 @@ def _lines(one: CaseView) -> list[tuple[str, str]]:
     step = one.human_step or "not declared"
     if one.minutes_each is not None:
         step += f"; {one.minutes_each:g} min a record"
-        step += f", {age((one.minutes or 0) * 60)} for all of them" if one.records else ""
+        step += f", {effort(one.minutes or 0)} for all of them" if one.records else ""
     lines = [
         ("owner", one.owner),
         ("rules", rules or "—"),

@@ -37,11 +37,25 @@ def write_json(document: Mapping[str, Any]) -> None:
 
 
 def plain_table(*columns: str) -> Table:
-    """A table that needs no lines to be read; numbers go right, so name columns `>records`."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False)
-    for column in columns:
+    """A table that needs no lines to be read; numbers go right, so name columns `>records`.
+
+    What stands in the first column is never cut: people type it into the next command.
+    """
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1),
+        collapse_padding=True,
+        show_edge=False,
+    )
+    for place, column in enumerate(columns):
         is_number = column.startswith(">")
-        table.add_column(column.removeprefix(">"), justify="right" if is_number else "left")
+        table.add_column(
+            column.removeprefix(">"),
+            justify="right" if is_number else "left",
+            no_wrap=place == 0,
+            overflow="fold",
+        )
     return table
 
 

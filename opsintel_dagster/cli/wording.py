@@ -21,6 +21,13 @@ def age(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
+def effort(minutes: float) -> str:
+    """Working time: in hours, since a day means something else to each reader."""
+    if minutes < 90:
+        return f"{minutes:.0f} min"
+    return f"{minutes / 60:,.1f} h" if minutes < 600 else f"{minutes / 60:,.0f} h"
+
+
 def moment(at: datetime | None) -> str:
     """A time in UTC, to the second."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if at is not None else "—"
@@ -76,7 +83,7 @@ def source_values(
     return values
 
 
-def shown_values(values: Mapping[str, Any], most: int = 12) -> str:
+def shown_values(values: Mapping[str, Any], most: int = 30) -> str:
     """`carrier=UA flight=1545`, the first `most` columns."""
     pairs = [f"{name}={'' if value is None else value}" for name, value in values.items()]
     more = f" … and {len(pairs) - most} more" if len(pairs) > most else ""
