@@ -13,6 +13,7 @@ import polars as pl
 
 from opsintel_dagster.verification.compiled import CellRule, CheckRule, UniqueRule
 from opsintel_dagster.verification.references import found_in
+from opsintel_dagster.verification.row_rules import broken, masks
 from opsintel_dagster.verification.rules import Rule, Severity, Tier
 from opsintel_dagster.verification.running import TableVerdict, run_check
 from opsintel_dagster.verification.uniqueness import arrival_codes, repeated
@@ -46,8 +47,8 @@ class Judgement:
     def add(self, rule: Rule, mask: pl.Series) -> None:
         """Note who breaks `rule`, if anybody does."""
         if mask.any():
-            masks = self.broken if rule.severity is Severity.ERROR else self.warned
-            masks[rule.id] = mask if rule.id not in masks else masks[rule.id] | mask
+            known = self.broken if rule.severity is Severity.ERROR else self.warned
+            known[rule.id] = mask if rule.id not in known else known[rule.id] | mask
 
     def hold(self, rule: Rule, arrival: str, why: str, arrivals: pl.Series) -> None:
         """Hold `arrival`: every row of it breaks the rule."""
@@ -121,7 +122,7 @@ class Judge:
             if expressions is None:
                 by_arrival.append(one)
             else:
-                by_row.append((one, _broken(expressions, ignore_na=one.check.ignore_na)))
+                by_row.append((one, broken(expressions, ignore_na=one.check.ignore_na)))
         by_arrival += self._by_row(by_row)
         if by_arrival:
             self._by_arrival(by_arrival)
@@ -129,7 +130,7 @@ class Judge:
     def _by_row(self, rules: Sequence[tuple[CheckRule, pl.Expr]]) -> list[CheckRule]:
         """Judge in one pass; returns the checks that raised, which then concern arrivals."""
         raised = []
-        for one, mask in _masks(self.rows.frame, rules):
+        for one, mask in masks(self.rows.frame, rules):
             if mask is None:
                 raised.append(one)
                 continue
@@ -235,31 +236,3 @@ def _is_empty(values: pl.Series) -> pl.Series:
     return (
         is_empty | values.is_nan().fill_null(value=False) if values.dtype.is_float() else is_empty
     )
-
-
-def _broken(expressions: Sequence[pl.Expr], *, ignore_na: bool) -> pl.Expr:
-    """Pandera's reduction of what a check selected to one verdict a row, negated."""
-    return ~pl.all_horizontal(expressions).fill_null(value=ignore_na)
-
-
-def _masks(
-    frame: pl.DataFrame, rules: Sequence[tuple[CheckRule, pl.Expr]]
-) -> Iterator[tuple[CheckRule, pl.Series | None]]:
-    """The mask of each rule in one pass; None for a rule whose expression raises on these rows."""
-    if not rules:
-        return
-    try:
-        masks = frame.select(mask.alias(one.rule.id) for one, mask in rules)
-    except pl.exceptions.PolarsError:
-        for one, mask in rules:
-            yield one, _mask_alone(frame, mask)
-        return
-    for one, _ in rules:
-        yield one, masks.get_column(one.rule.id)
-
-
-def _mask_alone(frame: pl.DataFrame, mask: pl.Expr) -> pl.Series | None:
-    try:
-        return frame.select(mask.alias("mask")).to_series()
-    except pl.exceptions.PolarsError:
-        return None
