@@ -85,6 +85,29 @@ def drain(
     return drained
 
 
+def declared(name: str, *, module: str | None = None, root: Path | None = None) -> Compiled:
+    """An outcome of your definitions, to drain it as it is declared, be it in YAML.
+
+    Args:
+        name: The outcome's name.
+        module: The module with the definitions; by default that of `[tool.dagster]` in
+            pyproject.toml, or `definitions`.
+        root: The project's folder; by default the current one.
+
+    Raises:
+        UnknownName: the module declares no such outcome.
+        DeclarationError: a declaration is wrong.
+        SettingsError: there is no such module.
+    """
+    # Loading definitions imports Dagster; who has the outcome at hand need not wait for that.
+    from opsintel_dagster.cli.declarations import chosen, load_outcomes, module_name  # noqa: PLC0415
+
+    folder = (root or Path.cwd()).resolve()
+    module = module_name(folder, module)
+    [compiled] = chosen(load_outcomes(folder, module), [name], module)
+    return compiled
+
+
 class Drained:
     """An outcome with an installation of its own; `drop` more files and `drain` again at will.
 

@@ -1,5 +1,6 @@
 """What users' own CI sees: the real drain on their files, and nothing of theirs touched."""
 
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from scenario import DAY_ONE, HEADER, RECORDS_OF_DAY_ONE, parcels
 from opsintel_dagster.errors import UnknownName
 from opsintel_dagster.orchestration.reading import read
 from opsintel_dagster.outcome import EnvValue, Outcome, TableReceiver
-from opsintel_dagster.testing import Drained, drain
+from opsintel_dagster.testing import Drained, declared, drain
 
 DEPOTS = pl.DataFrame({"code": ["HAM", "BER"], "city": ["Hamburg", "Berlin"]})
 MORE_DEPOTS = pl.DataFrame({"code": ["HAM", "BER", "XXX", "YYY"], "city": ["h", "b", "x", "y"]})
@@ -80,6 +81,22 @@ def day_one_schema() -> dict[str, pl.DataType]:
         "weight": pl.Float64(),
         "note": pl.String(),
     }
+
+
+def test_an_outcome_of_a_definitions_module_is_drained_as_it_is_declared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "seam_definitions.py").write_text(
+        "from scenario import depots, parcels\n"
+        "from opsintel_dagster import build_defs\n"
+        "defs = build_defs([parcels(), depots()])\n"
+    )
+    outcome = declared("parcels", module="seam_definitions", root=tmp_path)
+    drained = drain(outcome, {"day1.csv": DAY_ONE}, references={"depots": DEPOTS})
+    assert drained.delivered["gate"]["parcel"].to_list() == ["P1"]
+    with pytest.raises(UnknownName, match="write `parcels`"):
+        declared("parcel", module="seam_definitions", root=tmp_path)
 
 
 def test_neither_settling_nor_the_addresses_of_receivers_matter() -> None:
