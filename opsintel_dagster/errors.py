@@ -21,10 +21,11 @@ OpsintelError
 └── RunFailed             a run of Dagster that a command started did not succeed
 """
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from opsintel_dagster.outcome.findings import Finding
     from opsintel_dagster.verification.problems import ContractProblem
 
@@ -142,8 +143,9 @@ class OutcomeClaimed(LedgerError):
 
     def __init__(self, outcome: str, owner: str, claimant: str) -> None:
         super().__init__(
-            f"outcome {outcome} belongs to code location {owner!r} in this ledger and is also declared "
-            f"by {claimant!r}; rename one of them, or run `opsintel release {outcome}` if {owner!r} is gone"
+            f"outcome {outcome} belongs to code location {owner!r} in this ledger and is also "
+            f"declared by {claimant!r}; rename one of them, or run `opsintel release {outcome}` "
+            f"if {owner!r} is gone"
         )
 
 

@@ -1,11 +1,10 @@
-"""Every block of the README is run: Python, YAML and the commands, in this order, as a reader would."""
+"""Every block of the README is run: Python, YAML and the commands, as a reader would."""
 
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +25,14 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The repository as a reader has it, after a short demo."""
     folder = tmp_path_factory.mktemp("readme")
     for name in FILES:
         copy = shutil.copytree if (REPOSITORY / name).is_dir() else shutil.copy
         copy(REPOSITORY / name, folder / name)
     command("opsintel demo --days 1", folder)
-    yield folder
+    return folder
 
 
 def command(line: str, folder: Path) -> str:
@@ -68,9 +67,7 @@ def test_the_corrected_register_heals_the_quarantine(project: Path) -> None:
     assert "unknown_destination" not in shown
 
 
-def test_the_python_runs(
-    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_python_runs(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPSINTEL_ROOT", str(project))
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": "readme"}

@@ -1,17 +1,20 @@
-"""Runs a drain in a process of its own and stops it at a named point, so that a test can kill it."""
+"""Runs a drain in a process of its own and stops it at a named point, to be killed there."""
 
 import os
 import signal
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scenario import Operation, depots, parcels
 
 from opsintel_dagster import crashpoints
 from opsintel_dagster.errors import LeaseLost
 from opsintel_dagster.outcome import Outcome
+
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerProcess
 
 PROCESSES = get_context("forkserver")
 PROCESSES.set_forkserver_preload(["scenario", "opsintel_dagster.orchestration.drain"])
@@ -32,7 +35,7 @@ def declared(desk_url: str) -> tuple[Outcome, ...]:
 def drain_until(
     root: Path, ledger_url: str, desk_url: str, point: str, nth: int, pipe: Connection
 ) -> None:
-    """Drain `parcels`; at the `nth` time at `point` say so and wait to be killed or told to go on."""
+    """Drain `parcels`; the `nth` time at `point`, say so and wait to be killed or to go on."""
     seen = 0
 
     def stop(reached: str) -> None:

@@ -15,7 +15,6 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scenario import HEADER, Operation, parcels
-
 from sqlalchemy import select
 
 from opsintel_dagster import crashpoints
@@ -179,7 +178,8 @@ def follow(operation: Operation, script: Sequence[Any]) -> None:
     perform(operation, Register(frozenset(register)))
     dropped: dict[str, Drop] = {}
     lying: dict[str, str] = {}
-    for action in script:
+    for scripted in script:
+        action = scripted
         if isinstance(action, Register):
             register |= action.codes
             action = Register(frozenset(register))  # a code that was good once stays good
