@@ -7,7 +7,7 @@ import polars as pl
 from sqlalchemy import Row
 
 from opsintel_dagster.crashpoints import reached
-from opsintel_dagster.errors import LeaseLost, OpsintelError
+from opsintel_dagster.errors import LeaseLost, OpsintelError, ReferenceDown
 from opsintel_dagster.ledger import batches, cases, entries
 from opsintel_dagster.ledger.batches import BatchKind, Role
 from opsintel_dagster.ledger.ids import stable_id
@@ -15,12 +15,14 @@ from opsintel_dagster.orchestration import quarantine
 from opsintel_dagster.orchestration.work import Work
 
 
-def replay_healed(work: Work, failures: MutableMapping[str, str]) -> int:
+def replay_healed(
+    work: Work, waiting: MutableMapping[str, str], failures: MutableMapping[str, str]
+) -> int:
     """Judge the open rows of cases whose reference has a new version; replay what is healed.
 
-    Returns how many rows were taken out of quarantine. What is in the way, a reference that is
-    down or a quarantine file that is gone, is noted in `failures`: it must not keep what has
-    arrived from being judged.
+    Returns how many rows were taken out of quarantine. A reference that is down is noted in
+    `waiting`, a quarantine file that is gone in `failures`: neither may keep what has arrived
+    from being judged.
 
     Raises:
         LeaseLost: another drain has taken over.
@@ -38,6 +40,8 @@ def replay_healed(work: Work, failures: MutableMapping[str, str]) -> int:
             replayed += _replay(work, case, reference, version)
         except LeaseLost:
             raise
+        except ReferenceDown as error:
+            waiting[f"replay of {failure_mode}"] = str(error)
         except (OpsintelError, pl.exceptions.PolarsError) as error:
             failures[f"replay of {failure_mode}"] = str(error)
     return replayed

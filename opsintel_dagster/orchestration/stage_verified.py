@@ -64,7 +64,7 @@ def verify(work: Work) -> VerifiedReport:
         LeaseLost: another drain has taken over.
     """
     tally = Tally()
-    tally.replayed = replay_healed(work, tally.failures)
+    tally.replayed = replay_healed(work, tally.waiting, tally.failures)
     for batch in work.due(BatchState.CLAIMED):
         try:
             _verify_batch(work, batch, tally)
