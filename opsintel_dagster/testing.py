@@ -45,6 +45,8 @@ from opsintel_dagster.outcome import (
 from opsintel_dagster.settings import Settings
 from opsintel_dagster.verification import Contract
 
+__all__ = ["Content", "Drained", "declared", "drain"]
+
 Content: TypeAlias = str | bytes | Path | pl.DataFrame
 """What is in a file: text, bytes, a file to copy, or rows to write in the format of its name."""
 
@@ -100,7 +102,7 @@ def declared(name: str, *, module: str | None = None, root: Path | None = None) 
         SettingsError: there is no such module.
     """
     # Loading definitions imports Dagster; who has the outcome at hand need not wait for that.
-    from opsintel_dagster.cli.declarations import chosen, load_outcomes, module_name  # noqa: PLC0415
+    from opsintel_dagster.orchestration.declarations import chosen, load_outcomes, module_name  # noqa: PLC0415
 
     folder = (root or Path.cwd()).resolve()
     module = module_name(folder, module)

@@ -23,8 +23,8 @@ def test_the_root_exports_these_names_and_no_others() -> None:
 
 def test_verification_is_usable_alone() -> None:
     assert sorted(verification.__all__) == [
-        "RESERVED_RULES",
         "Contract",
+        "RESERVED_RULES",
         "ReferenceUse",
         "Rule",
         "Severity",
@@ -37,7 +37,7 @@ def test_verification_is_usable_alone() -> None:
 
 
 def test_a_team_tests_its_outcome_with_these() -> None:
-    assert sorted(testing.__all__) == ["Drained", "drain"]
+    assert sorted(testing.__all__) == ["Content", "Drained", "declared", "drain"]
 
 
 def test_the_declaration_has_these_fields() -> None:

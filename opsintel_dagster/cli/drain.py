@@ -9,12 +9,12 @@ from rich.text import Text
 
 from opsintel_dagster.cli.console import answers, complain, messages, plain_table, write_json
 from opsintel_dagster.cli.dagster_side import dagster_side
-from opsintel_dagster.cli.declarations import chosen, load_outcomes, module_name
 from opsintel_dagster.cli.draining import failures_of, stage_lines
 from opsintel_dagster.cli.release import user
 from opsintel_dagster.cli.wording import short
 from opsintel_dagster.errors import OpsintelError
 from opsintel_dagster.orchestration.compiled import Compiled
+from opsintel_dagster.orchestration.declarations import chosen, load_outcomes, module_name
 from opsintel_dagster.orchestration.drain import Drain, DrainReport
 from opsintel_dagster.orchestration.installation import Installation
 from opsintel_dagster.orchestration.work import FeedOpener

@@ -11,8 +11,8 @@ import pytest
 from scenario import DAY_ONE, DEPOTS, HEADER, Operation
 from typer.testing import Result
 
-from opsintel_dagster.cli.declarations import in_order, load_outcomes, module_name
 from opsintel_dagster.ledger import hold
+from opsintel_dagster.orchestration.declarations import in_order, load_outcomes, module_name
 
 Run = Callable[..., Result]
 Answer = Callable[..., Any]

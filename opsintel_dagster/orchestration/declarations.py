@@ -8,8 +8,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
+import dagster as dg
+from dagster.components.definitions import LazyDefinitions
+
 from opsintel_dagster.errors import OpsintelError, SettingsError, UnknownName
 from opsintel_dagster.orchestration.compiled import Compiled
+from opsintel_dagster.orchestration.instance import carried
 from opsintel_dagster.outcome import UpstreamSource
 from opsintel_dagster.outcome.findings import did_you_mean
 
@@ -112,9 +116,6 @@ def _imported(name: str, root: Path) -> ModuleType:
 
 def _definitions_in(module: ModuleType) -> list[Any]:
     """What Dagster would load from the module."""
-    import dagster as dg
-    from dagster.components.definitions import LazyDefinitions
-
     found = []
     for value in list(vars(module).values()):
         if isinstance(value, LazyDefinitions):
@@ -144,6 +145,4 @@ def _loaded(lazy: Any, module: ModuleType) -> Any:
 
 
 def _outcomes_of(definitions: Any) -> list[Compiled]:
-    from opsintel_dagster.orchestration.instance import carried  # noqa: PLC0415  # imports Dagster
-
     return [compiled for _, compiled in carried(definitions.get_repository_def())]
