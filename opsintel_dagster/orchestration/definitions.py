@@ -18,6 +18,7 @@ def build_defs(
     location: str | None = None,
     produced_elsewhere: Collection[str] = (),
     folder: Path | None = None,
+    with_job_and_sensor: bool = True,
 ) -> dg.Definitions:
     """Compile outcomes into the definitions of a code location.
 
@@ -31,6 +32,8 @@ def build_defs(
         produced_elsewhere: Outcomes declared elsewhere that these refer to.
         folder: Where decision tables in CSV files with a relative path lie; by default the
             current one.
+        with_job_and_sensor: False in a file of a `dg` project whose other files bring them:
+            Dagster copies what each file brings, and refuses two sensors of one name.
 
     Raises:
         DeclarationError: with every finding of every outcome.
@@ -42,7 +45,8 @@ def build_defs(
         outcomes, location=location, produced_elsewhere=produced_elsewhere, folder=folder
     )
     assets = [definition for one in compiled for definition in outcome_assets(one)]
-    return dg.Definitions.merge(dg.Definitions(assets=assets), location_defs())
+    defs = dg.Definitions(assets=assets)
+    return dg.Definitions.merge(defs, location_defs()) if with_job_and_sensor else defs
 
 
 def location_defs() -> dg.Definitions:

@@ -4,7 +4,7 @@ WARN: records were quarantined and the rest went on. ERROR: something is held, o
 broken. The number of every check is what is open now; this drain's counts stand beside it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -132,6 +132,7 @@ def unresolved_evaluation(report: VerifiedReport) -> Evaluation:
         severity=ERROR if stopped else WARN,
         open=len(report.cases),
         description=_sentence(
+            (_most(modes), "records in quarantine: {}"),
             (len(report.cases), "open cases: {:,}"),
             (len(report.held), "arrivals held: {:,}"),
             (len(report.waiting), "batches that wait: {:,}"),
@@ -228,6 +229,13 @@ def promise_evaluations(report: PromiseReport) -> list[Evaluation]:
 
 def _numbered(texts: Iterable[str]) -> dict[str, str]:
     return {str(number): text for number, text in enumerate(texts, start=1)}
+
+
+def _most(counts: Mapping[str, int], *, shown: int = 5) -> str:
+    """The largest counts with their names; Markdown would be folded away beside a check."""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    text = ", ".join(f"{name} {count:,}" for name, count in ordered[:shown])
+    return f"{text}, …" if len(ordered) > shown else text
 
 
 def _sentence(*parts: tuple[object, str], otherwise: str) -> str:

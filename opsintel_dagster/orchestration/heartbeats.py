@@ -1,6 +1,7 @@
 """Quiet is not late: signs of life of outcomes whose promise is kept because nothing is late."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -34,7 +35,7 @@ def report_heartbeats(
     due = {}
     for key, one in kept.items():
         pause = outcomes[one.name].outcome.within / BEATS_PER_WINDOW
-        if key not in last or now - last[key] >= pause:
+        if key not in last or now - last[key].at >= pause:
             due[key] = one
     laws = {key: dg.AssetCheckKey(key, "conservation") for key in due}
     said = last_checks(instance, list(laws.values()))
@@ -44,7 +45,9 @@ def report_heartbeats(
         if law is not None and not law.passed:
             continue
         age = (now - one.oldest).total_seconds() if one.oldest is not None else 0.0
-        metadata = {
+        # What the last drain counted still stands, and the UI shows the newest event only.
+        metadata: dict[str, dg.MetadataValue | float] = {
+            **(last[key].metadata if key in last else {}),
             "oldest_seconds": max(0.0, age),
             "within_seconds": outcomes[one.name].outcome.within.total_seconds(),
         }
@@ -54,14 +57,23 @@ def report_heartbeats(
     return beating
 
 
+@dataclass(frozen=True)
+class _Last:
+    """The newest materialization of a promise."""
+
+    at: datetime
+    metadata: Mapping[str, dg.MetadataValue]
+
+
 def _last_materialized(
     instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey]
-) -> dict[dg.AssetKey, datetime]:
+) -> dict[dg.AssetKey, _Last]:
     if not keys:
         return {}
-    times = {}
+    found = {}
     for record in instance.get_asset_records(keys):
         last = record.asset_entry.last_materialization_record
-        if last is not None:
-            times[record.asset_entry.asset_key] = datetime.fromtimestamp(last.timestamp, UTC)
-    return times
+        if last is not None and last.asset_materialization is not None:
+            at = datetime.fromtimestamp(last.timestamp, UTC)
+            found[record.asset_entry.asset_key] = _Last(at, last.asset_materialization.metadata)
+    return found

@@ -69,8 +69,8 @@ def quarantine_metadata(
     `private_modes` are the failure modes whose offending values are personal data.
     """
     metadata: MetadataDict = {
-        "dagster/row_count": report.quarantined,
-        "open_records": sum(case.rows for case in report.cases),
+        "dagster/row_count": sum(case.rows for case in report.cases),
+        "quarantined": report.quarantined,
         "open_cases": len(report.cases),
         "replayed": report.replayed,
         **count_table("open_by_rule", "rule", report.open_by_rule),
@@ -151,20 +151,19 @@ def _case_table(cases: Sequence[OpenCase], private_modes: Collection[str]) -> Me
         (
             case.failure_mode,
             f"{case.rows:,}",
+            f"{case.opened_at:%Y-%m-%d %H:%M} UTC",
             MASK if case.failure_mode in private_modes else _values(case.values),
             case.owner,
-            f"{case.opened_at:%Y-%m-%d %H:%M} UTC",
-            case.id,
         )
         for case in sorted(cases, key=lambda case: -case.rows)
     ]
-    head = ("failure mode", "records", "values", "owner", "open since", "case")
+    head = ("failure mode", "records", "open since", "values", "owner")
     return {"cases": dg.MetadataValue.md(_markdown(head, rows))}
 
 
 def _values(values: Mapping[str, int]) -> str:
     ordered = sorted(values.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{value} ({count:,})" for value, count in ordered[:5])
+    return ", ".join(f"{value} ({count:,})" for value, count in ordered[:3])
 
 
 def sample_table(frame: pl.DataFrame, pii: Collection[str]) -> str:

@@ -10,7 +10,7 @@ from running import Running, materialized, woken
 from scenario import DAY_ONE, DEPOTS, HEADER, MORE_DEPOTS, depots, parcels
 
 from opsintel_dagster.errors import SettingsError
-from opsintel_dagster.orchestration import sensors
+from opsintel_dagster.orchestration import heartbeats, sensors
 from opsintel_dagster.orchestration.pacing import Pacing
 from opsintel_dagster.orchestration.sensors import interval_seconds, longest_runtime
 from opsintel_dagster.orchestration.waking import Look, Polls
@@ -134,6 +134,17 @@ def test_a_quiet_outcome_gets_a_sign_of_life_and_not_at_every_tick(running):
     assert first.run_id == ""
     running.tick()
     assert running.instance.get_latest_materialization_event(PROMISE) == first
+
+
+def test_a_sign_of_life_keeps_what_the_last_drain_counted_in_sight(running, monkeypatch):
+    running.begin()
+    monkeypatch.setattr(heartbeats, "BEATS_PER_WINDOW", 1_000_000_000)
+    running.tick()
+    event = running.instance.get_latest_materialization_event(PROMISE)
+    assert event is not None
+    assert event.run_id == ""
+    assert event.asset_materialization is not None
+    assert event.asset_materialization.metadata["received"].value == 9
 
 
 def test_an_outcome_with_something_older_than_promised_gets_no_sign_of_life(running):

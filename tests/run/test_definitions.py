@@ -123,6 +123,12 @@ def test_a_location_has_one_job_and_one_sensor_however_often_outcomes_are_built(
     assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
 
 
+def test_job_and_sensor_may_come_from_elsewhere():
+    alone = build_defs([depots()], location="tests", with_job_and_sensor=False)
+    assert not alone.sensors
+    assert not alone.jobs
+
+
 def test_loading_touches_no_ledger_store_or_variable(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OPSINTEL_ROOT", str(tmp_path / "nowhere"))
