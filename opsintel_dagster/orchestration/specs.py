@@ -45,7 +45,7 @@ def _spec(compiled: Compiled, asset: str) -> dg.AssetSpec:
     return dg.AssetSpec(
         asset_key(outcome.name, asset),
         deps=_deps(compiled, asset),
-        description=f"{_ABOUT[asset]}\n\n{describe(outcome)}",
+        description=f"{_ABOUT[asset]}\n\n{_map(compiled)}",
         metadata=_definition_metadata(compiled, asset),
         # A stage with nothing to do ends without a materialization.
         skippable=True,
@@ -56,6 +56,11 @@ def _spec(compiled: Compiled, asset: str) -> dg.AssetSpec:
         kinds=set(_kinds(compiled, asset)),
         freshness_policy=_freshness(compiled, asset),
     )
+
+
+def _map(compiled: Compiled) -> str:
+    rules = {rule.id: rule.severity.value for rule in compiled.contract.rules}
+    return describe(compiled.outcome, rules=rules, routes=compiled.routes)
 
 
 def _deps(compiled: Compiled, asset: str) -> list[dg.AssetKey]:

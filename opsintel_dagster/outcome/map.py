@@ -13,6 +13,7 @@ from opsintel_dagster.outcome.receivers import ReceiverSpec, TableReceiver
 from opsintel_dagster.outcome.routes import Route, effective_routes
 from opsintel_dagster.outcome.sources import FilesSource, Source
 
+_RULES_SHOWN = 5
 _NOTHING = "—"
 _COUNTED = "rows go on, counted"
 _UNDECIDED = "quarantine until somebody decides"
@@ -71,8 +72,13 @@ def _correct(outcome: Outcome, rules: Sequence[str]) -> str:
     lines = ["### What correct looks like", ""]
     if outcome.key:
         lines.append(f"- one record per {_codes(outcome.key, ' · ')}")
-    if rules:
-        lines.append(f"- keeps {_codes(rules)}")
+    own = [rule for rule in rules if "." not in rule]
+    if own:
+        lines.append(f"- keeps {_codes(own)}")
+    if len(own) < len(rules):
+        others = len(rules) - len(own)
+        count = f"{others} rule{'s' if others > 1 else ''}"
+        lines.append(f"- types, empty cells, allowed values as the contract says ({count})")
     if outcome.tolerance < 1:
         lines.append(
             f"- an arrival of which more than {outcome.tolerance * 100:g} % is quarantined is held"
@@ -84,7 +90,7 @@ def _failure_modes(outcome: Outcome, rules: Mapping[str, str]) -> str:
     rows: list[tuple[str, ...]] = [
         (
             _code(mode.name) + (f" {_line(mode.description)}" if mode.description else ""),
-            _codes(mode.rules),
+            _some(mode.rules),
             _human_step(mode),
             _remedy(mode),
             _code(mode.owner or outcome.owner),
@@ -104,10 +110,10 @@ def _unnamed(outcome: Outcome, rules: Mapping[str, str]) -> Iterator[tuple[str, 
     owner = _code(outcome.owner)
     unmapped = [rule for rule in rules if rule not in named and rules[rule] != "warning"]
     if unmapped:
-        yield _code(UNMAPPED), _codes(unmapped), _NOTHING, _UNDECIDED, owner
+        yield _code(UNMAPPED), _some(unmapped), _NOTHING, _UNDECIDED, owner
     warnings = [rule for rule in rules if rule not in named and rules[rule] == "warning"]
     if warnings:
-        yield _NOTHING, _codes(warnings), _NOTHING, _COUNTED, owner
+        yield _NOTHING, _some(warnings), _NOTHING, _COUNTED, owner
 
 
 def _human_step(mode: FailureMode) -> str:
@@ -182,6 +188,14 @@ def _code(text: str) -> str:
 
 def _codes(texts: Iterable[str], separator: str = ", ") -> str:
     return separator.join(_code(text) for text in texts)
+
+
+def _some(rules: Sequence[str]) -> str:
+    """Name rules, the first few where there are many; each has a check that says more."""
+    if len(rules) <= _RULES_SHOWN:
+        return _codes(rules)
+    shown_first = rules[: _RULES_SHOWN - 1]
+    return f"{_codes(shown_first)} and {len(rules) - len(shown_first)} more"
 
 
 def _number(value: float) -> str:

@@ -18,7 +18,8 @@ def test_the_map_says_everything_a_person_asks(declare: Any, facts: Any) -> None
 ### What correct looks like
 
 - one record per `carrier` · `flight`
-- keeps `dest_known`, `tail_known`, `month.ge`
+- keeps `dest_known`, `tail_known`
+- types, empty cells, allowed values as the contract says (1 rule)
 - an arrival of which more than 20 % is quarantined is held
 
 ### What may go wrong
