@@ -10,6 +10,9 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from opsintel_dagster.ledger.tables import arrival, batch, batch_arrival, sighting
 
+UNREAD = ""
+"""The content of an arrival nothing could be read from."""
+
 _NAMES_PER_QUERY = 500  # below SQLite's limit on bound values, whatever its build
 
 
@@ -56,18 +59,27 @@ def known_marks(
 
 
 def head_of(connection: Connection, outcome: str, name: str) -> Row[Any] | None:
-    """The newest arrival under this name that is not a duplicate: what a correction corrects."""
+    """The newest arrival under this name that was read and is no duplicate: what one corrects."""
     query = (
         select(arrival)
         .where(
             arrival.c.outcome == outcome,
             arrival.c.name == name,
             arrival.c.state != ArrivalState.DUPLICATE,
+            arrival.c.content != UNREAD,
         )
         .order_by(arrival.c.seq.desc())
         .limit(1)
     )
     return connection.execute(query).one_or_none()
+
+
+def last_under(connection: Connection, outcome: str, name: str) -> str | None:
+    """The id of the arrival that was last seen under this name, whatever became of it."""
+    query = select(sighting.c.arrival_id).where(
+        sighting.c.outcome == outcome, sighting.c.name == name
+    )
+    return connection.execute(query).scalar()
 
 
 def by_identity(connection: Connection, outcome: str, identity: str) -> Row[Any] | None:
@@ -83,7 +95,7 @@ def by_identity(connection: Connection, outcome: str, identity: str) -> Row[Any]
 def register(
     connection: Connection, outcome: str, news: Sequence[NewArrival], run_id: str | None
 ) -> None:
-    """Write arrivals and their sightings; a later arrival relieves an unreadable one of its name.
+    """Write arrivals and their sightings; a later arrival relieves unreadable ones of its name.
 
     The caller's transaction holds the lease, so the sequence has one writer.
     """
@@ -93,6 +105,7 @@ def register(
         select(func.max(arrival.c.seq)).where(arrival.c.outcome == outcome)
     ).scalar()
     claimed_at = datetime.now(UTC)
+    _relieve_unreadable(connection, outcome, {new.name: new.id for new in news})
     connection.execute(
         insert(arrival),
         [
@@ -142,14 +155,20 @@ def register(
             supersede(connection, new.supersedes, new.id)
 
 
+def _relieve_unreadable(connection: Connection, outcome: str, by_name: Mapping[str, str]) -> None:
+    """What could not be read and lies there in another version now is superseded by that one."""
+    for old in unreadable(connection, outcome):
+        if old.name in by_name:
+            connection.execute(
+                update(arrival)
+                .where(arrival.c.id == old.id)
+                .values(state=ArrivalState.SUPERSEDED, superseded_by=by_name[old.name])
+            )
+
+
 def supersede(connection: Connection, old: str, new: str) -> None:
     """Say that `new` replaces `old`; what is open of `old` is settled when `new` is judged."""
     connection.execute(update(arrival).where(arrival.c.id == old).values(superseded_by=new))
-    connection.execute(
-        update(arrival)
-        .where(arrival.c.id == old, arrival.c.state == ArrivalState.UNREADABLE)
-        .values(state=ArrivalState.SUPERSEDED)
-    )
 
 
 def predecessors(connection: Connection, new: str) -> list[str]:
@@ -158,8 +177,9 @@ def predecessors(connection: Connection, new: str) -> list[str]:
     old = connection.execute(select(arrival.c.supersedes).where(arrival.c.id == new)).scalar()
     while old is not None:
         row = connection.execute(select(arrival).where(arrival.c.id == old)).one()
-        if row.state == ArrivalState.BATCHED:
-            found.append(row.id)
+        if row.state != ArrivalState.BATCHED:
+            break  # whoever superseded it has superseded everything before it
+        found.append(row.id)
         old = row.supersedes
     return found
 

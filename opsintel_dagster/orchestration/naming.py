@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from opsintel_dagster.ingestion import Sighting
 from opsintel_dagster.ledger import arrivals
-from opsintel_dagster.ledger.arrivals import ArrivalState, NewArrival
+from opsintel_dagster.ledger.arrivals import UNREAD, ArrivalState, NewArrival
 from opsintel_dagster.ledger.ids import stable_id
 from opsintel_dagster.orchestration.reading_arrivals import ReadArrival
 from opsintel_dagster.outcome import FilesSource, Outcome
@@ -28,8 +28,6 @@ def name_arrival(
     original: str | None = None
     supersedes: str | None = None
     head = arrivals.head_of(connection, outcome.name, seen.name)
-    if head is not None and head.state == ArrivalState.UNREADABLE:
-        supersedes = head.id  # a file that could not be read was mended
     if corrects and head is not None and head.content == read.sha256:
         original = head.id
     elif corrects and head is not None:
@@ -37,14 +35,15 @@ def name_arrival(
         identity = stable_id("identity", seen.name, read.sha256, head.id)
     else:
         same = arrivals.by_identity(connection, outcome.name, identity)
-        if same is not None and same.state != ArrivalState.UNREADABLE:
+        if same is not None:
             original = same.id
     for new in earlier:
         if new.identity == identity and new.state is ArrivalState.BATCHED:
             original = new.id
     if original is not None:
+        last = arrivals.last_under(connection, outcome.name, seen.name)
         return _arrival(
-            stable_id("duplicate", outcome.name, identity, seen.name, seen.mark),
+            stable_id("duplicate", outcome.name, identity, seen.name, seen.mark, last),
             identity,
             read,
             ArrivalState.DUPLICATE,
@@ -54,15 +53,22 @@ def name_arrival(
     return _arrival(arrival_id, identity, read, ArrivalState.BATCHED, supersedes=supersedes)
 
 
-def unreadable_arrival(outcome: str, seen: Sighting, reason: str) -> NewArrival:
-    """Name an arrival nothing can be read from; changed, it will be another one."""
-    identity = stable_id("identity", "unreadable", seen.name, seen.size, seen.mark)
+def unreadable_arrival(
+    connection: Connection, outcome: str, seen: Sighting, reason: str
+) -> NewArrival:
+    """Name an arrival nothing can be read from; changed, it will be another one.
+
+    A file that was replaced and put back with its old modification time is one more arrival, so
+    what lay there before it is part of the name; so it is of duplicates.
+    """
+    last = arrivals.last_under(connection, outcome, seen.name)
+    identity = stable_id("identity", "unreadable", seen.name, seen.size, seen.mark, last)
     return NewArrival(
         id=stable_id("arrival", outcome, identity),
         name=seen.name,
         identity=identity,
         state=ArrivalState.UNREADABLE,
-        content="",
+        content=UNREAD,
         size=seen.size,
         mark=seen.mark,
         records=0,

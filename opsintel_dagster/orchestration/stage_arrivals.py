@@ -32,7 +32,7 @@ class Group:
     """Arrivals that will be registered together, and batched if there is anything in them."""
 
     read: list[ReadArrival] = field(default_factory=list)
-    unreadable: list[NewArrival] = field(default_factory=list)
+    unreadable: list[tuple[Sighting, str]] = field(default_factory=list)
     dtypes: dict[str, pl.DataType] = field(default_factory=dict)
 
     def is_full(self, work: Work, seen: Sighting) -> bool:
@@ -131,7 +131,7 @@ def _groups(
         except SourceVanished:
             continue
         except SourceUnreadable as error:
-            group.unreadable.append(unreadable_arrival(work.name, seen, error.reason))
+            group.unreadable.append((seen, error.reason))
             continue
         except SourceDown as error:
             tally.failures[seen.name] = str(error)
@@ -154,6 +154,10 @@ def _register(work: Work, group: Group, tally: Tally) -> None:
     with work.installation.ledger.read() as connection:
         for one in group.read:
             news.append(name_arrival(connection, compiled.outcome, one, news))
+        unreadable = [
+            unreadable_arrival(connection, work.name, seen, reason)
+            for seen, reason in group.unreadable
+        ]
     batched = {
         new.id: one
         for new, one in zip(news, group.read, strict=True)
@@ -164,7 +168,7 @@ def _register(work: Work, group: Group, tally: Tally) -> None:
     )
     files = _write_rows(work, batch_id, batched)
     reached("claim.written")
-    everything = [*news, *group.unreadable]
+    everything = [*news, *unreadable]
     with work.lease.write() as connection:
         arrivals.register(connection, work.name, everything, work.run_id)
         if batched:

@@ -226,3 +226,51 @@ def test_a_file_that_is_still_moving_waits_for_the_next_drain(ready: Operation) 
     declare(ready, source=files(settle="2s"))
     ready.drop("parcels", "a.csv", HEADER + "R1,HAM,1,\n", age=timedelta())
     assert ready.drain().arrivals.claimed == 1  # it waited the two seconds
+
+
+def put(operation: Operation, content: str, modified: float) -> None:
+    """Put a.csv there with its own modification time, as `mv` and `cp -p` do."""
+    path = operation.root / "inbox/parcels/a.csv"
+    path.write_text(content)
+    os.utime(path, (modified, modified))
+
+
+def test_two_versions_of_a_file_may_take_turns_with_their_modification_times(
+    ready: Operation,
+) -> None:
+    for _ in range(3):
+        put(ready, HEADER + "R1,HAM,1,\n", 1_700_000_000)
+        ready.drain()
+        put(ready, HEADER + "R1,HAM,2,\n", 1_700_000_100)
+        report = ready.drain()
+    assert law_holds(report)["received"] == 2
+    assert report.promise.conservation is not None
+    assert report.promise.conservation.arrivals_duplicate == 4
+
+
+def test_an_unreadable_version_may_come_back_with_its_modification_time(ready: Operation) -> None:
+    for _ in range(2):
+        put(ready, "", 1_700_000_000)
+        assert ready.drain().promise.open_cases == 1
+        put(ready, HEADER + "R1,HAM,2,\n", 1_700_000_100)
+        assert ready.drain().promise.open_cases == 0
+
+
+def test_every_unreadable_version_of_a_file_is_relieved_when_it_is_mended(ready: Operation) -> None:
+    for modified, content in enumerate(["", "\n", HEADER + "R1,HAM,2,\n"]):
+        put(ready, content, 1_700_000_000 + modified)
+        report = ready.drain()
+    assert report.promise.open_cases == 0
+    law_holds(report)
+
+
+def test_a_correction_corrects_what_was_read_even_if_an_unreadable_version_came_between(
+    ready: Operation,
+) -> None:
+    declare(ready, source=files(same_name="correction"))
+    for content in (HEADER + "R1,HAM,1,\nR2,HAM,-1,\n", "", HEADER + "R1,HAM,1,\nR2,HAM,1,\n"):
+        ready.drop("parcels", "a.csv", content)
+        report = ready.drain()
+    assert law_holds(report) == {
+        "received": 4, "delivered": 2, "unchanged": 1, "superseded": 1, "open": 0,
+    }  # fmt: skip
