@@ -20,7 +20,7 @@ MODULE: Final = "definitions"
 HOME_VARIABLE: Final = "DAGSTER_HOME"
 RUN_TAG: Final = "opsintel/demo"
 
-_QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """The progress bar tells it; the event log keeps it."""
 
 
@@ -41,7 +41,7 @@ class Operation:
         from opsintel_dagster.orchestration.keys import OUTCOME_TAG, outcome_keys  # noqa: PLC0415
 
         result = self.job.execute_in_process(
-            run_config=_QUIET,
+            run_config=QUIET,
             instance=self.instance,
             asset_selection=outcome_keys(outcome),
             tags={OUTCOME_TAG: outcome, RUN_TAG: ""},
