@@ -184,10 +184,15 @@ def predecessors(connection: Connection, new: str) -> list[str]:
     return found
 
 
-def settle(connection: Connection, superseded: Sequence[str]) -> None:
-    """The corrections of these arrivals have been judged: they are superseded from now on."""
+def settle(connection: Connection, superseded: Sequence[str], new: str) -> None:
+    """The correction `new` of these arrivals was judged: by it they are superseded from now on.
+
+    An earlier correction of theirs that was held is among them, and supersedes nothing.
+    """
     connection.execute(
-        update(arrival).where(arrival.c.id.in_(superseded)).values(state=ArrivalState.SUPERSEDED)
+        update(arrival)
+        .where(arrival.c.id.in_(superseded))
+        .values(state=ArrivalState.SUPERSEDED, superseded_by=new)
     )
 
 

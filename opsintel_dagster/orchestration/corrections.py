@@ -95,7 +95,8 @@ def settle(work: Work, connection: Connection, replaces: Replaces) -> int:
         return 0
     groups = cases.open_groups(connection, work.name, arrivals=olds)
     rows = quarantine.open_rows(work.installation, connection, work.name)
-    arrivals.settle(connection, olds)
+    for new, predecessors in replaces:
+        arrivals.settle(connection, predecessors, new)
     if not groups or rows.is_empty():
         return 0
     is_old = pl.col("_arrival").is_in(olds)

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from scenario import DAY_ONE, DEPOTS, HEADER, Operation, parcels
 
-from opsintel_dagster.orchestration.drain import DrainReport
+from opsintel_dagster.orchestration.drain import Drain, DrainReport
+from opsintel_dagster.orchestration.references import current_rows
 
 
 def files(**options: Any) -> dict[str, Any]:
@@ -274,3 +275,29 @@ def test_a_correction_corrects_what_was_read_even_if_an_unreadable_version_came_
     assert law_holds(report) == {
         "received": 4, "delivered": 2, "unchanged": 1, "superseded": 1, "open": 0,
     }  # fmt: skip
+
+
+def test_what_is_current_waits_for_the_correction_even_if_one_before_it_was_held(
+    ready: Operation,
+) -> None:
+    sound = files(same_name="correction")
+    handoff = {"gate": {"kind": "files", "path": "out/gate"}}
+    always = [{"to": "gate"}]
+    declare(ready, source=sound, tolerance=0.4, handoff=handoff, routes=always)
+    ready.drop("parcels", "a.csv", HEADER + "R1,HAM,1,\n")
+    ready.drain()
+    ready.drop("parcels", "a.csv", HEADER + "R1,HAM,-1,\n")
+    assert ready.drain().verified.held
+    ready.drop("parcels", "a.csv", HEADER + "R1,HAM,2,\n")
+    stages = Drain(ready.compiled["parcels"], ready.installation)
+    stages.arrivals()
+    for stage in (stages.verified, stages.routed):
+        stage()
+        assert current_weights(ready) == [1.0]
+    stages.delivered()
+    assert current_weights(ready) == [2.0]
+
+
+def current_weights(operation: Operation) -> list[float]:
+    with operation.installation.ledger.read() as connection:
+        return list(current_rows(operation.installation, connection, "parcels")["weight"])
