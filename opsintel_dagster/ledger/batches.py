@@ -197,7 +197,7 @@ def wait(connection: Connection, batch_id: str, reason: str, versions: Mapping[s
     connection.execute(
         update(batch)
         .where(batch.c.id == batch_id)
-        .values(waits_for=reason, reference_versions=dict(versions))
+        .values(waits_for=reason, reference_versions=dict(versions), failure=None)
     )
 
 
@@ -217,7 +217,12 @@ def fail(connection: Connection, row: Row[Any], reason: str, now: datetime) -> d
     connection.execute(
         update(batch)
         .where(batch.c.id == row.id)
-        .values(attempts=row.attempts + 1, next_attempt_at=now + pause, failure=reason[:2000])
+        .values(
+            attempts=row.attempts + 1,
+            next_attempt_at=now + pause,
+            failure=reason[:2000],
+            waits_for=None,
+        )
     )
     return now + pause
 

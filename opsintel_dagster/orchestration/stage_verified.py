@@ -64,21 +64,24 @@ def verify(work: Work) -> VerifiedReport:
         LeaseLost: another drain has taken over.
     """
     tally = Tally()
+    versions = _versions(work)
     tally.replayed = replay_healed(work, tally.waiting, tally.failures)
     for batch in work.due(BatchState.CLAIMED):
         try:
-            _verify_batch(work, batch, tally)
+            _verify_batch(work, batch, versions, tally)
         except LeaseLost:
             raise
         except ReferenceDown as error:
             tally.waiting[batch.id] = str(error)
-            _wait(work, batch, str(error))
+            _wait(work, batch, str(error), versions)
         except (OpsintelError, pl.exceptions.PolarsError) as error:
             tally.failures[batch.id] = work.failed(batch, error)
     return _report(work, tally)
 
 
-def _verify_batch(work: Work, batch: Row[Any], tally: Tally) -> None:
+def _verify_batch(
+    work: Work, batch: Row[Any], versions_before: Mapping[str, str], tally: Tally
+) -> None:
     reached("verify.begun")
     with work.installation.ledger.read() as connection:
         members = arrivals.in_batch(connection, batch.id)
@@ -86,7 +89,7 @@ def _verify_batch(work: Work, batch: Row[Any], tally: Tally) -> None:
     if replaces and corrections.is_too_early(work, replaces):
         reason = "the arrivals it corrects are still on their way"
         tally.waiting[batch.id] = reason
-        _wait(work, batch, reason)
+        _wait(work, batch, reason, versions_before)
         return
     references = work.load_references()
     judged = _judge(work, batch, members, references)
@@ -224,10 +227,17 @@ def _repin(work: Work, connection: Connection, batch: Row[Any]) -> None:
     entries.append(connection, work.name, work.actor, "repinned", batch.id, reason)
 
 
-def _wait(work: Work, batch: Row[Any], reason: str) -> None:
-    """Let the batch wait until a reference, or what this outcome has closed, changes."""
+def _versions(work: Work) -> dict[str, str]:
+    """What a batch may have to wait for, as it stood before anything was judged.
+
+    Looked up afterwards, a reference that came back in between would be waited for in vain.
+    """
     names = {work.name, *(use.outcome for use in work.compiled.contract.references)}
-    versions = {name: work.references.version(name) for name in sorted(names)}
+    return {name: work.references.version(name) for name in sorted(names)}
+
+
+def _wait(work: Work, batch: Row[Any], reason: str, versions: Mapping[str, str]) -> None:
+    """Let the batch wait until a reference, or what this outcome has closed, changes."""
     if (batch.waits_for, batch.reference_versions) != (reason, versions):
         with work.lease.write() as connection:
             batches.wait(connection, batch.id, reason, versions)

@@ -1,14 +1,16 @@
 """What a drain does with the scenario's files, as a user would see it."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from scenario import DAY_ONE, DEPOTS, HEADER, MORE_DEPOTS, RECORDS_OF_DAY_ONE, Operation, parcels
 
-from opsintel_dagster.errors import OutcomeClaimed
+from opsintel_dagster.errors import OutcomeClaimed, ReferenceDown
 from opsintel_dagster.ledger import cases
 from opsintel_dagster.orchestration.compiled import compile_outcomes
 from opsintel_dagster.orchestration.drain import Drain
+from opsintel_dagster.orchestration.references import Reference, References
 from opsintel_dagster.orchestration.waking import Look, states
 
 
@@ -322,3 +324,45 @@ def test_rows_are_not_tried_again_by_the_references_they_were_judged_by(
     reasons = {one.name: one.reason for one in states(operation.installation, outcomes, looks)}
     assert reasons["depots"] is None
     assert reasons["parcels"] is not None
+
+
+def wake_up_calls(operation: Operation) -> dict[str, str | None]:
+    looks = {name: Look() for name in operation.compiled}
+    found = states(operation.installation, list(operation.compiled.values()), looks)
+    return {one.name: one.reason for one in found}
+
+
+def test_a_reference_that_comes_back_while_a_batch_begins_to_wait_wakes_it(
+    operation: Operation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operation.drop("parcels", "day1.csv", DAY_ONE)
+    load = References.load
+
+    def late(self: References, name: str, **options: Any) -> Reference:
+        try:
+            return load(self, name, **options)
+        except ReferenceDown:
+            operation.drop("depots", "depots.csv", DEPOTS)
+            operation.drain("depots")
+            raise
+
+    monkeypatch.setattr(References, "load", late)
+    assert operation.drain().verified.waiting
+    assert wake_up_calls(operation)["parcels"] == "1 outstanding in the ledger"
+
+
+def test_a_batch_that_waited_and_then_failed_is_not_due_before_its_next_attempt(
+    operation: Operation,
+) -> None:
+    operation.drop("parcels", "day1.csv", DAY_ONE)
+    operation.drain()
+    operation.drop("depots", "depots.csv", DEPOTS)
+    operation.drain("depots")
+    (raw,) = (operation.root / ".opsintel/store/parcels").glob("*/raw-*.parquet")
+    content = raw.read_bytes()
+    raw.unlink()
+    assert operation.drain().failures
+    assert wake_up_calls(operation)["parcels"] is None
+    raw.write_bytes(content)
+    later = datetime.now(UTC) + timedelta(minutes=1)
+    assert operation.drain(clock=lambda: later).delivered.delivered == 2
