@@ -33,6 +33,10 @@ def _schema() -> dict[str, Any]:
         "type": "string",
         "description": "Dotted path of a pandera.polars model or schema: `.contract.Departure`.",
     }
+    schema["properties"]["extends"] = {
+        "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+        "description": "The defaults this outcome extends, by name.",
+    }
     schema["properties"]["produced_elsewhere"] = {
         "type": "array",
         "items": {"type": "string"},
