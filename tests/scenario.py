@@ -16,6 +16,7 @@ import pandera.polars as pa
 import polars as pl
 from sqlalchemy import create_engine, inspect, text
 
+from opsintel_dagster.ledger.tables import metadata
 from opsintel_dagster.orchestration.compiled import Compiled, compile_outcomes
 from opsintel_dagster.orchestration.drain import Drain, DrainReport
 from opsintel_dagster.orchestration.installation import Installation
@@ -195,6 +196,12 @@ class Operation:
         """All rows a file receiver holds."""
         paths = sorted((self.root / folder).glob("*.parquet"))
         return pl.concat([pl.read_parquet(path) for path in paths]) if paths else pl.DataFrame()
+
+    def lose_ledger(self) -> None:
+        """Nothing is left of what the ledger knew; store, inboxes and desks are."""
+        with self.installation.ledger.write() as connection:
+            connection.execute(text("DROP TABLE opsintel_alembic_version"))
+            metadata.drop_all(connection)
 
     def close(self) -> None:
         """Give the ledger's connections back."""

@@ -5,9 +5,12 @@ import pytest
 from scenario import Operation
 
 
-@pytest.fixture
-def operation(tmp_path: Path) -> Iterator[Operation]:
-    """The scenario, with nothing dropped yet."""
-    ready = Operation(tmp_path)
+@pytest.fixture(params=["sqlite", "postgres"])
+def operation(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Operation]:
+    """The scenario, with nothing dropped yet; its ledger on both databases."""
+    url: str | None = None
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres_url")
+    ready = Operation(tmp_path, ledger_url=url)
     yield ready
     ready.close()

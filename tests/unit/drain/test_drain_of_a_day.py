@@ -301,9 +301,7 @@ def test_limits_cut_batches_and_change_no_verdict(operation: Operation) -> None:
 
 def test_a_ledger_that_was_lost_delivers_nothing_a_second_time(operation: Operation) -> None:
     operation.begin()
-    operation.close()
-    for file in (operation.root / ".opsintel").glob("ledger.db*"):
-        file.unlink()
+    operation.lose_ledger()
     assert operation.drain("depots").failures == {}
     report = operation.drain()
     assert report.failures == {}
