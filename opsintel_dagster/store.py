@@ -69,14 +69,18 @@ class Store:
         frames = [self._read_one(path) for path in paths]
         return pl.concat(frames, how="diagonal") if frames else pl.DataFrame()
 
-    def scan(self, paths: Sequence[str]) -> pl.LazyFrame:
-        """The same lazily; local files are scanned in place, remote ones read when collected."""
-        if not paths:
-            return pl.LazyFrame()
-        if not self._is_local:
-            return self.read(paths).lazy()
-        frames = [pl.scan_parquet(self._local(path)) for path in paths]
-        return pl.concat(frames, how="diagonal")
+    def scan(self, paths: Sequence[str], *, columns: Sequence[str] | None = None) -> pl.LazyFrame:
+        """The same lazily, of files of any time; local files are scanned in place.
+
+        `columns` narrows it to some that all files have.
+
+        Raises:
+            StoreError: a file is missing, or a remote one cannot be read as Parquet.
+        """
+        frames = [self._scan_one(path) for path in paths]
+        if columns is not None:
+            frames = [frame.select(columns) for frame in frames]
+        return together(frames)
 
     def rows(self, path: str) -> int:
         """How many rows the file holds, from its footer.
@@ -91,18 +95,24 @@ class Store:
             raise StoreError(path, f"cannot be read ({error})") from error
         return self._read_one(path).height
 
-    def sweep(self, named: Collection[str], *, older_than: float = SWEEP_AFTER_SECONDS) -> int:
-        """Remove files that no ledger row names and that are older than `older_than` seconds."""
-        if not self._root.exists():
+    def sweep(
+        self, outcome: str, named: Collection[str], *, older_than: float = SWEEP_AFTER_SECONDS
+    ) -> int:
+        """Remove the outcome's files that are not `named` and older than `older_than` seconds."""
+        folder = self._root / outcome
+        if not folder.exists():
             return 0
         limit = time.time() - older_than
         removed = 0
-        for file in self._root.glob("*/*/*.parquet"):
+        for file in folder.glob("*/*.parquet"):
             relative = "/".join(file.parts[-3:])
             if relative not in named and file.stat().st_mtime < limit:
                 file.unlink()
                 removed += 1
         return removed
+
+    def _scan_one(self, path: str) -> pl.LazyFrame:
+        return pl.scan_parquet(self._local(path)) if self._is_local else self._read_one(path).lazy()
 
     def _local(self, path: str) -> str:
         file = self._root / path
@@ -120,3 +130,47 @@ class Store:
             raise StoreError(path, reason) from error
         except (OSError, pl.exceptions.PolarsError) as error:
             raise StoreError(path, f"cannot be read ({error})") from error
+
+
+def together(frames: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
+    """The rows of all frames; a column that changed its type gets one that holds every value.
+
+    Sources and contracts change over time. Where Polars knows no type for all values it is text.
+    """
+    types: dict[str, set[pl.DataType]] = {}
+    for frame in frames:
+        for name, dtype in frame.collect_schema().items():
+            types.setdefault(name, set()).add(dtype)
+    clashing = {name for name, of_name in types.items() if not _have_common_type(of_name)}
+    alike = [
+        frame.with_columns(
+            as_text(name, dtype).alias(name)
+            for name, dtype in frame.collect_schema().items()
+            if name in clashing
+        )
+        for frame in frames
+    ]
+    return pl.concat(alike, how="diagonal_relaxed") if alike else pl.LazyFrame()
+
+
+def as_text(column: str, dtype: pl.DataType) -> pl.Expr:
+    """The values of a column as text, whatever they are; never fails."""
+    if dtype.is_nested() or dtype in (pl.Binary, pl.Duration):  # Polars casts none of these
+        return pl.col(column).map_batches(_as_python_writes, return_dtype=pl.String)
+    return pl.col(column).cast(pl.String)
+
+
+def _as_python_writes(values: pl.Series) -> pl.Series:
+    texts = [None if value is None else str(value) for value in values.to_list()]
+    return pl.Series(values.name, texts, dtype=pl.String)
+
+
+def _have_common_type(types: Collection[pl.DataType]) -> bool:
+    if len(types) == 1:
+        return True
+    empty = [pl.DataFrame(schema={"column": dtype}) for dtype in types]
+    try:
+        pl.concat(empty, how="diagonal_relaxed")
+    except pl.exceptions.SchemaError:
+        return False
+    return True

@@ -249,6 +249,16 @@ def in_batch(connection: Connection, batch_id: str) -> list[Row[Any]]:
     return list(connection.execute(query))
 
 
+def columns_of(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The columns that these arrivals brought; arrivals without any are left out."""
+    found: dict[str, tuple[str, ...]] = {}
+    for start in range(0, len(ids), _NAMES_PER_QUERY):
+        some = ids[start : start + _NAMES_PER_QUERY]
+        query = select(arrival.c.id, arrival.c.columns).where(arrival.c.id.in_(some))
+        found |= {row.id: tuple(row.columns) for row in connection.execute(query) if row.columns}
+    return found
+
+
 def count_by_state(connection: Connection, outcome: str) -> Mapping[str, tuple[int, int]]:
     """Arrivals and their records, by state."""
     query = (

@@ -103,7 +103,8 @@ def _count_files(installation: Installation, files: Sequence[Row[Any]], places: 
         if role is Role.ROUTED and state is BatchState.CLOSED and rows:
             nowhere.append(file.path)
     if nowhere:
-        routes = store.scan(nowhere).select((pl.col("_route") == NOWHERE).sum())
+        routes = store.scan(nowhere, columns=["_route"])
+        routes = routes.select((pl.col("_route") == NOWHERE).sum())
         places.terms["no_action"] += int(routes.collect().item())
 
 
@@ -125,11 +126,12 @@ def _count_superseded(
         if file.role in (Role.QUARANTINE, Role.UNROUTED) and file.rows and file.batch_id in members
     ]
     moved = [f.path for f in files if f.role == Role.RAW and f.kind == BatchKind.REPLAY and f.rows]
+    gone = installation.store.scan(moved, columns=ROW).collect() if moved else None
     for file in held:
         rows = installation.store.scan([file.path]).filter(pl.col("_arrival").is_in(old))
         rows = rows.with_columns(pl.lit(file.batch_id).alias("_from")).select(ROW)
-        if moved:
-            rows = rows.join(installation.store.scan(moved).select(ROW), on=ROW, how="anti")
+        if gone is not None:
+            rows = rows.join(gone.lazy(), on=ROW, how="anti")
         places.terms["superseded"] += rows.collect().height
 
 

@@ -15,9 +15,11 @@ from opsintel_dagster.ledger import arrivals, batches, cases
 from opsintel_dagster.ledger.batches import BatchKind, BatchState, Role
 from opsintel_dagster.orchestration import quarantine
 from opsintel_dagster.orchestration.work import Work
+from opsintel_dagster.store import together
 
 REPEAT = "key.repeat"
 ROUTING = {"_route": pl.String, "_route_rule": pl.String}
+ALIKE = "_is_alike"
 REPEATED: dict[str, pl.DataType] = {
     "_arrival": pl.String(),
     "_row": pl.Int64(),
@@ -66,7 +68,7 @@ def compare(
     )
     replaces = [pair for pair in replaced_by(work, batch, members) if pair[0] not in held]
     for new, olds in replaces:
-        before = _current_rows(work, olds)
+        before = _current_rows(work, olds, verified)
         if not before.is_empty():
             verified, same = _without_equal(verified, new, before)
             unchanged = pl.concat([unchanged, same.select(unchanged.columns)])
@@ -105,8 +107,12 @@ def settle(work: Work, connection: Connection, replaces: Replaces) -> int:
     return gone.height
 
 
-def _current_rows(work: Work, olds: Sequence[str]) -> pl.DataFrame:
-    """What the replaced arrivals have delivered, or had repeated unchanged."""
+def _current_rows(work: Work, olds: Sequence[str], like: pl.DataFrame) -> pl.DataFrame:
+    """What the replaced arrivals have delivered, or had repeated unchanged.
+
+    Rows from before the contract gained a column, or gave one another type, are left out: no row
+    `like` ours is equal to them.
+    """
     with work.installation.ledger.read() as connection:
         paths = [
             file.path
@@ -114,10 +120,19 @@ def _current_rows(work: Work, olds: Sequence[str]) -> pl.DataFrame:
             for file in batches.files_of(connection, batch_id, Role.ROUTED, Role.UNCHANGED)
             if file.rows
         ]
-    if not paths:
+    frames = [work.installation.store.scan([path]) for path in paths]
+    alike = [
+        frame.select(like.columns + list(ROUTING)) for frame in frames if _is_alike(frame, like)
+    ]
+    if not alike:
         return pl.DataFrame()
-    rows = work.installation.store.scan(paths)
-    return rows.filter(pl.col("_arrival").is_in(list(olds))).collect()
+    return together(alike).filter(pl.col("_arrival").is_in(list(olds))).collect()
+
+
+def _is_alike(rows: pl.LazyFrame, like: pl.DataFrame) -> bool:
+    """Whether `rows` have the columns of `like`, in its types."""
+    schema = rows.collect_schema()
+    return all(schema.get(name) == dtype for name, dtype in like.schema.items())
 
 
 def _without_equal(
@@ -125,9 +140,6 @@ def _without_equal(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Take out the rows of `new` that `before` holds already, as often as it holds them."""
     columns = [name for name in verified.columns if not name.startswith("_")]
-    missing = [name for name in columns if name not in before.columns]
-    if missing:  # the contract gained columns: nothing is equal to a row without them
-        return verified, verified.clear()
     nth = pl.int_range(pl.len()).over(columns).alias("_nth")
     known = before.with_columns(nth).select(*columns, "_nth", *ROUTING)
     mine = verified.filter(pl.col("_arrival") == new).with_columns(nth)
@@ -153,9 +165,10 @@ def _mark_repeats(
     )
     mine = verified.join(sequence, on="_arrival", how="left", maintain_order="left")
     before = _earlier_rows(work, batch, mine, corrected)
-    rows = pl.concat([before, mine], how="diagonal_relaxed") if not before.is_empty() else mine
+    rows = pl.concat([before, mine], how="diagonal")
     rows = rows.filter(pl.all_horizontal(pl.col(key).is_not_null())).sort("_seq", "_row")
     previous = [pl.col(name).eq_missing(pl.col(name).shift(1).over(key)) for name in values]
+    previous.append(pl.col(ALIKE).shift(1).over(key).fill_null(value=True))
     place = pl.int_range(pl.len()).over(key)
     marked = rows.with_columns(
         (place > 0).alias("_repeats"),
@@ -169,7 +182,9 @@ def _earlier_rows(
 ) -> pl.DataFrame:
     """The newest row of each of our keys that earlier batches have delivered or will deliver.
 
-    The routed files are the index of keys: Parquet reads only the key columns to find them.
+    The routed files are the index of keys: Parquet reads only the key columns to find them. A row
+    from before the contract gained a column, or gave one another type, is not `ALIKE`: of it there
+    is the key, and no other row is equal to it.
     """
     key = list(work.compiled.outcome.key)
     with work.installation.ledger.read() as connection:
@@ -183,13 +198,20 @@ def _earlier_rows(
         (file for file in (*routed, *waiting) if file.rows and file.batch_id != batch.id),
         key=lambda file: file.seq,
     )
-    if not earlier:
-        return pl.DataFrame()
-    rows = work.installation.store.scan([file.path for file in earlier])
     own = [*corrected, *mine["_arrival"].unique()]
+    found = []
+    for file in earlier:
+        rows = work.installation.store.scan([file.path])
+        if _is_alike(rows, mine.select(key)):  # keys of another type are other keys
+            is_alike = _is_alike(rows, mine.drop("_seq"))
+            kept = mine.drop("_seq").columns if is_alike else ["_arrival", "_row", *key]
+            found.append(rows.select(*kept, pl.lit(is_alike).alias(ALIKE)))
+    if not found:
+        return mine.clear().with_columns(pl.lit(None, dtype=pl.Boolean).alias(ALIKE))
     return (
-        rows.filter(~pl.col("_arrival").is_in(own))
-        .join(mine.lazy().select(key), on=key, how="semi")
+        pl.concat(found, how="diagonal")
+        .filter(~pl.col("_arrival").is_in(own))
+        .join(mine.lazy().select(key), on=key, how="semi", maintain_order="left")
         .collect()
         .unique(key, keep="last", maintain_order=True)
         .with_columns(pl.lit(-1, dtype=pl.Int64).alias("_seq"))

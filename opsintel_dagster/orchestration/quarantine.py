@@ -6,6 +6,7 @@ Quarantine files are never changed. A row is out of quarantine when a replay bat
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import polars as pl
 from sqlalchemy import Connection
@@ -16,9 +17,11 @@ from opsintel_dagster.ledger.batches import QUARANTINE_ROLES, BatchKind, Role
 from opsintel_dagster.ledger.cases import QuarantinedGroup
 from opsintel_dagster.orchestration.compiled import Compiled
 from opsintel_dagster.orchestration.installation import Installation
+from opsintel_dagster.store import as_text, together
 from opsintel_dagster.verification.masking import MASK
 
 NO_VALUE = "(empty)"
+LONGEST_VALUE = 200
 ROW = ["_from", "_arrival", "_row"]
 
 
@@ -59,11 +62,15 @@ def offending_values(compiled: Compiled, rows: pl.DataFrame) -> dict[str, dict[s
 
 def _count(rows: pl.DataFrame, columns: list[str], pii: Iterable[str]) -> dict[str, int]:
     shown = [
-        pl.lit(MASK) if column in pii else pl.col(column).cast(pl.String).fill_null(NO_VALUE)
-        for column in columns
+        pl.lit(MASK) if column in pii else _shown(column, rows.schema[column]) for column in columns
     ]
     text = pl.concat_str(shown, separator=" · ").alias("value")
     return dict(rows.select(text).group_by("value").len().iter_rows())
+
+
+def _shown(column: str, dtype: pl.DataType) -> pl.Expr:
+    """A case is a row of the ledger: of a long text it keeps the beginning."""
+    return as_text(column, dtype).str.head(LONGEST_VALUE).fill_null(NO_VALUE)
 
 
 def open_rows(
@@ -77,19 +84,59 @@ def open_rows(
 
     `batch_ids` narrows it to what was quarantined in those batches.
     """
+    parts = open_parts(installation, connection, outcome, batch_ids=batch_ids)
+    return together([part.lazy() for part in parts]).collect()
+
+
+def open_parts(
+    installation: Installation,
+    connection: Connection,
+    outcome: str,
+    *,
+    batch_ids: Sequence[str] | None = None,
+) -> list[pl.DataFrame]:
+    """The same in parts within which a column has one type, so that every value is as it came.
+
+    A verdict must not depend on what else lies in quarantine, and so not on a type for all of it.
+    """
     files = batches.files_of_outcome(connection, outcome, *QUARANTINE_ROLES)
-    frames = [
-        installation.store.read([file.path]).with_columns(pl.lit(file.batch_id).alias("_from"))
-        for file in files
-        if file.rows and (batch_ids is None or file.batch_id in batch_ids)
-    ]
-    if not frames:
-        return pl.DataFrame()
-    rows = pl.concat(frames, how="diagonal_relaxed")
+    parts: list[_Part] = []
+    for file in files:
+        if file.rows and (batch_ids is None or file.batch_id in batch_ids):
+            rows = installation.store.read([file.path])
+            rows = rows.with_columns(pl.lit(file.batch_id).alias("_from"))
+            part = next((part for part in parts if part.takes(rows)), None)
+            if part is None:
+                part = _Part()
+                parts.append(part)
+            part.add(rows)
+    if not parts:
+        return []
     gone = moved_rows(installation, connection, outcome)
-    rows = rows.join(gone, on=ROW, how="anti", maintain_order="left")
     superseded = arrivals.ids_in_state(connection, outcome, ArrivalState.SUPERSEDED)
-    return rows.filter(~pl.col("_arrival").is_in(superseded))
+    return [
+        pl.concat(part.frames, how="diagonal")
+        .join(gone, on=ROW, how="anti", maintain_order="left")
+        .filter(~pl.col("_arrival").is_in(superseded))
+        for part in parts
+    ]
+
+
+@dataclass
+class _Part:
+    """Frames in which a column has one type."""
+
+    frames: list[pl.DataFrame] = field(default_factory=list)
+    types: dict[str, pl.DataType] = field(default_factory=dict)
+
+    def takes(self, rows: pl.DataFrame) -> bool:
+        """Whether no column of `rows` has another type here."""
+        return all(self.types.get(name, dtype) == dtype for name, dtype in rows.schema.items())
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Put rows that `takes` has let in."""
+        self.frames.append(rows)
+        self.types.update(rows.schema)
 
 
 def moved_rows(installation: Installation, connection: Connection, outcome: str) -> pl.DataFrame:
@@ -98,7 +145,7 @@ def moved_rows(installation: Installation, connection: Connection, outcome: str)
     paths = [file.path for file in files]
     if not paths:
         return pl.DataFrame(schema={"_from": pl.String, "_arrival": pl.String, "_row": pl.Int64})
-    return installation.store.scan(paths).select(ROW).collect()
+    return installation.store.scan(paths, columns=ROW).collect()
 
 
 def resolved_groups(rows: pl.DataFrame) -> dict[tuple[str, str, tuple[str, ...]], int]:

@@ -8,11 +8,12 @@ from sqlalchemy import Row
 
 from opsintel_dagster.crashpoints import reached
 from opsintel_dagster.errors import LeaseLost, OpsintelError, ReferenceDown
-from opsintel_dagster.ledger import batches, cases, entries
+from opsintel_dagster.ledger import arrivals, batches, cases, entries
 from opsintel_dagster.ledger.batches import BatchKind, Role
 from opsintel_dagster.ledger.ids import stable_id
 from opsintel_dagster.orchestration import quarantine
 from opsintel_dagster.orchestration.work import Work
+from opsintel_dagster.store import together
 
 
 def replay_healed(
@@ -50,43 +51,53 @@ def replay_healed(
 def _replay(work: Work, case: Row[Any], reference: str, version: str) -> int:
     reached("replay.begun")
     with work.installation.ledger.read() as connection:
-        everything = quarantine.open_rows(work.installation, connection, work.name)
-    mine = everything.filter(pl.col("_cause") == case.failure_mode)
-    healed = mine.join(
-        _still_broken(work, mine, case.failure_mode),
-        on=quarantine.ROW,
-        how="anti",
-        maintain_order="left",
-    )
-    batch_id = stable_id(
-        "batch", work.name, "replay", case.id, case.episode, version, work.compiled.fingerprint
-    )
-    stored = []
-    if not healed.is_empty():
-        stored = [work.write(batch_id, Role.RAW, _as_raw(work, healed))]
+        parts = quarantine.open_parts(work.installation, connection, work.name)
+    mine = [part.filter(pl.col("_cause") == case.failure_mode) for part in parts]
+    healed = [_healed(work, rows, case.failure_mode) for rows in mine if not rows.is_empty()]
+    replayed = {_batch_id(work, case, version, rows): rows for rows in healed if rows.height}
+    stored = {
+        batch_id: [work.write(batch_id, Role.RAW, _as_raw(work, rows))]
+        for batch_id, rows in replayed.items()
+    }
+    if stored:
         reached("replay.written")
     closed_by = f"reference {reference} changed (version {version})"
-    left = mine.join(healed, on=quarantine.ROW, how="anti", maintain_order="left")
     with work.lease.write() as connection:
-        if stored and not batches.exists(connection, batch_id):
-            _register(work, connection, batch_id, case, healed, stored)
-            quarantine.resolve(work.compiled, connection, healed, left, closed_by)
-            reason = f"{healed.height} rows of {case.failure_mode}: {closed_by}"
+        new = [batch_id for batch_id in replayed if not batches.exists(connection, batch_id)]
+        for batch_id in new:
+            rows = replayed[batch_id]
+            _register(work, connection, batch_id, case, rows, stored[batch_id])
+            reason = f"{rows.height} rows of {case.failure_mode}: {closed_by}"
             entries.append(connection, work.name, work.actor, "replayed", batch_id, reason)
+        if new:
+            gone = together([replayed[batch_id].lazy() for batch_id in new]).collect()
+            everything = together([rows.lazy() for rows in mine]).collect()
+            left = everything.join(gone, on=quarantine.ROW, how="anti", maintain_order="left")
+            quarantine.resolve(work.compiled, connection, gone, left, closed_by)
         cases.tried(connection, case.id, reference, version)
     if stored:
         reached("replay.registered")
-    return healed.height
+    return sum(rows.height for rows in replayed.values())
 
 
-def _still_broken(work: Work, rows: pl.DataFrame, failure_mode: str) -> pl.DataFrame:
-    """The rows that break a rule of this failure mode today as well."""
+def _batch_id(work: Work, case: Row[Any], version: str, rows: pl.DataFrame) -> str:
+    """One batch for each set of types that the sources have brought the columns in."""
+    types = {name: str(dtype) for name, dtype in rows.schema.items()}
+    about = (case.id, case.episode, version, work.compiled.fingerprint, types)
+    return stable_id("batch", work.name, "replay", *about)
+
+
+def _healed(work: Work, rows: pl.DataFrame, failure_mode: str) -> pl.DataFrame:
+    """The rows that break no rule of this failure mode today."""
     references = {name: ref.rows for name, ref in work.load_references().items()}
+    with work.installation.ledger.read() as connection:
+        columns = arrivals.columns_of(connection, rows["_arrival"].unique().to_list())
     raw = _as_raw(work, rows)
-    verdict = work.compiled.contract.verify(raw, references=references, columns_of=None)
+    verdict = work.compiled.contract.verify(raw, references=references, columns_of=columns)
     rules = list(work.compiled.rules_of(failure_mode))
     is_broken = pl.col("_rules").list.eval(pl.element().is_in(rules)).list.any()
-    return verdict.quarantine.filter(is_broken).select(quarantine.ROW)
+    broken = verdict.quarantine.filter(is_broken)
+    return rows.join(broken, on=quarantine.ROW, how="anti", maintain_order="left")
 
 
 def _as_raw(work: Work, rows: pl.DataFrame) -> pl.DataFrame:

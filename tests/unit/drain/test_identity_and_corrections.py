@@ -301,3 +301,13 @@ def test_what_is_current_waits_for_the_correction_even_if_one_before_it_was_held
 def current_weights(operation: Operation) -> list[float]:
     with operation.installation.ledger.read() as connection:
         return list(current_rows(operation.installation, connection, "parcels")["weight"])
+
+
+def test_a_repeat_is_compared_with_the_newest_row_of_its_key(ready: Operation) -> None:
+    declare(ready, repeats="skip_equal")
+    weights = range(1, 13)
+    for weight in weights:
+        ready.drop("parcels", f"{weight}.csv", HEADER + f"R1,HAM,{weight},\n")
+        assert ready.drain().verified.unchanged == 0
+        ready.drop("parcels", f"{weight}-again.csv", HEADER + f"R1,HAM,{weight},\n")
+        assert ready.drain().verified.unchanged == 1
