@@ -318,7 +318,7 @@ def _deliver_reference(
         batches.add_files(connection, batch_id, Role.ROUTED, [stored])
         batches.close(connection, name, batch_id, now)
         if before is not None:
-            arrivals.settle(connection, [before])
+            arrivals.settle(connection, [before], arrival_id)
     return arrival_id
 
 

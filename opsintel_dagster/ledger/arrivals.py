@@ -249,6 +249,14 @@ def in_batch(connection: Connection, batch_id: str) -> list[Row[Any]]:
     return list(connection.execute(query))
 
 
+def sequence(connection: Connection, outcome: str) -> dict[str, int]:
+    """In which order the arrivals that brought records were claimed, by their id."""
+    query = select(arrival.c.id, arrival.c.seq).where(
+        arrival.c.outcome == outcome, arrival.c.records > 0
+    )
+    return {row.id: row.seq for row in connection.execute(query)}
+
+
 def columns_of(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """The columns that these arrivals brought; arrivals without any are left out."""
     found: dict[str, tuple[str, ...]] = {}

@@ -279,6 +279,12 @@ def files_of(connection: Connection, batch_id: str, *roles: Role) -> list[Row[An
     return list(connection.execute(query))
 
 
+def named_paths(connection: Connection, outcome: str) -> set[str]:
+    """Every path the ledger names for the outcome; what lies elsewhere is garbage."""
+    query = select(stage_file.c.path).join(batch).where(batch.c.outcome == outcome)
+    return set(connection.execute(query).scalars())
+
+
 def files_of_outcome(
     connection: Connection,
     outcome: str,

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from opsintel_dagster.errors import OutcomeClaimed, UnknownName
 from opsintel_dagster.ledger.entries import append
@@ -23,26 +24,24 @@ def bind(
     Raises:
         OutcomeClaimed: another code location has it.
     """
-    row = connection.execute(select(outcome).where(outcome.c.name == name)).one_or_none()
+    values = {"location": location, "declaration": declaration_id, "facts": dict(facts)}
+    mine = outcome.c.name == name
+    row = connection.execute(select(outcome).where(mine)).one_or_none()
     if row is None:
-        connection.execute(
-            insert(outcome).values(
-                name=name,
-                location=location,
-                declaration=declaration_id,
-                facts=dict(facts),
-                bound_at=datetime.now(UTC),
-            )
-        )
-        append(connection, name, location, "bound", name, f"declaration {declaration_id}")
-        return
+        try:
+            with connection.begin_nested():
+                bound_at = datetime.now(UTC)
+                connection.execute(insert(outcome).values(name=name, bound_at=bound_at, **values))
+        except IntegrityError:  # another first drain of the outcome was faster, and has committed
+            row = connection.execute(select(outcome).where(mine)).one()
+        else:
+            append(connection, name, location, "bound", name, f"declaration {declaration_id}")
+            return
     if row.location != location:
         raise OutcomeClaimed(name, row.location, location)
     if row.declaration != declaration_id or row.facts != dict(facts):
         connection.execute(
-            update(outcome)
-            .where(outcome.c.name == name)
-            .values(declaration=declaration_id, facts=dict(facts))
+            update(outcome).where(mine).values(declaration=declaration_id, facts=dict(facts))
         )
         reason = f"declaration {row.declaration} → {declaration_id}"
         append(connection, name, location, "redeclared", name, reason)

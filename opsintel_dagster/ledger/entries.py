@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, func, insert, select
 
 from opsintel_dagster.ledger.tables import entry, touch
 
@@ -21,6 +21,14 @@ def append(
             reason=reason,
         )
     )
+
+
+def last(connection: Connection, outcome: str, subject: str, kind: str) -> datetime | None:
+    """When something of this kind was last done to the subject; None: never."""
+    query = select(func.max(entry.c.at)).where(
+        entry.c.outcome == outcome, entry.c.subject == subject, entry.c.kind == kind
+    )
+    return connection.execute(query).scalar()
 
 
 def touched(

@@ -86,7 +86,8 @@ def current_rows(installation: Installation, connection: Connection, name: str) 
     """What outcome `name` says now: contract columns only, one row a key if it has a key.
 
     Rows of an arrival that a correction has superseded count only where the correction says so
-    too; rows routed to `nowhere` were delivered to nobody and do not count.
+    too; rows routed to `nowhere` were delivered to nobody and do not count. Of a key it is the
+    row of the newest arrival, as at a table receiver: a replay brings rows of older ones late.
     """
     files = batches.files_of_outcome(
         connection, name, Role.ROUTED, Role.UNCHANGED, states=(BatchState.CLOSED,)
@@ -99,8 +100,11 @@ def current_rows(installation: Installation, connection: Connection, name: str) 
     rows = (
         installation.store.scan(paths)
         .filter(pl.col("_route") != NOWHERE, ~pl.col("_arrival").is_in(list(replaced)))
-        .select(pl.exclude("^_.*$"))
         .collect()
     )
     key = [] if declared is None else list(declared.facts["key"])
-    return rows.unique(key, keep="last", maintain_order=True) if key else rows
+    if key:
+        sequence = arrivals.sequence(connection, name)
+        order = pl.col("_arrival").replace_strict(sequence, return_dtype=pl.Int64)
+        rows = rows.sort(order, maintain_order=True).unique(key, keep="last", maintain_order=True)
+    return rows.select(pl.exclude("^_.*$"))

@@ -9,11 +9,13 @@ from opsintel_dagster.ledger import arrivals, batches, cases
 from opsintel_dagster.orchestration.conservation import count_places
 from opsintel_dagster.orchestration.reports import PromiseReport
 from opsintel_dagster.orchestration.stage_delivered import open_route
+from opsintel_dagster.orchestration.sweeping import sweep_garbage
 from opsintel_dagster.orchestration.work import Work
 
 
 def promise(work: Work) -> PromiseReport:
-    """Judge the promise by what is outstanding, and count the places."""
+    """Judge the promise by what is outstanding, count the places, and sweep once a day."""
+    sweep_garbage(work)
     with work.installation.ledger.read() as connection:
         outstanding = batches.outstanding(connection, work.name)
         conservation = count_places(

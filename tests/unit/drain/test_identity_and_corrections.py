@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from scenario import DAY_ONE, DEPOTS, HEADER, Operation, parcels
+from scenario import DAY_ONE, DEPOTS, HEADER, MORE_DEPOTS, Operation, parcels
 
 from opsintel_dagster.orchestration.drain import Drain, DrainReport
 from opsintel_dagster.orchestration.references import current_rows
@@ -311,3 +311,19 @@ def test_a_repeat_is_compared_with_the_newest_row_of_its_key(ready: Operation) -
         assert ready.drain().verified.unchanged == 0
         ready.drop("parcels", f"{weight}-again.csv", HEADER + f"R1,HAM,{weight},\n")
         assert ready.drain().verified.unchanged == 1
+
+
+def test_what_is_current_of_a_key_is_its_newest_arrival_even_if_an_older_one_was_replayed_since(
+    ready: Operation,
+) -> None:
+    handoff = {"gate": {"kind": "table", "url": "sqlite:///desk.db", "table": "gate_queue"}}
+    declare(ready, handoff=handoff, routes=[{"to": "gate"}])
+    ready.drop("parcels", "a.csv", HEADER + "R1,XXX,1,\n")
+    ready.drain()
+    ready.drop("parcels", "b.csv", HEADER + "R1,HAM,2,\n")
+    ready.drain()
+    ready.drop("depots", "depots.csv", MORE_DEPOTS)
+    ready.drain("depots")
+    assert ready.drain().verified.replayed == 1
+    assert [row[2] for row in ready.table("gate_queue")] == [2.0]
+    assert current_weights(ready) == [2.0]
