@@ -1,5 +1,7 @@
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -7,7 +9,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import insert, select, text
 
 from opsintel_dagster.errors import LedgerError
-from opsintel_dagster.ledger import Ledger
+from opsintel_dagster.ledger import Ledger, bindings
 from opsintel_dagster.ledger.connection import HEAD_REVISION
 from opsintel_dagster.ledger.tables import entry, metadata
 
@@ -81,3 +83,21 @@ def test_the_password_is_never_shown() -> None:
     with pytest.raises(LedgerError) as caught, ledger.read():
         pass
     assert "secret" not in str(caught.value)
+
+
+def test_first_drains_of_an_outcome_may_bind_its_name_at_once(database_url: str) -> None:
+    with Ledger(database_url) as ledger:
+        ledger.migrate()
+        together = Barrier(4)
+
+        def bind_one() -> None:
+            together.wait()
+            with ledger.write() as connection:
+                bindings.bind(connection, "parcels", "here", "d1", {"promise": "kept"})
+
+        with ThreadPoolExecutor(4) as threads:
+            for one in [threads.submit(bind_one) for _ in range(4)]:
+                one.result()
+        with ledger.read() as connection:
+            assert [row.name for row in bindings.all_bound(connection)] == ["parcels"]
+            assert len(connection.execute(select(entry)).all()) == 1
