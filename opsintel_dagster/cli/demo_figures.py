@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
-from opsintel_dagster.errors import ReceiverError
-from opsintel_dagster.handoff import Receipt, Receiver, open_receiver
+from opsintel_dagster.handoff import Receipt
 from opsintel_dagster.ledger import batches, deliveries
 from opsintel_dagster.ledger.tables import arrival, case, case_rows, touch
 from opsintel_dagster.orchestration.compiled import Compiled
 from opsintel_dagster.orchestration.conservation import count_places
 from opsintel_dagster.orchestration.installation import Installation
+from opsintel_dagster.orchestration.receivers import open_route
 from opsintel_dagster.orchestration.reports import Conservation
 
 
@@ -67,15 +67,8 @@ def figures_of(installation: Installation, compiled: Compiled) -> Figures:
     """
     name = compiled.name
 
-    def receiver(route: str) -> Receiver:
-        spec = compiled.outcome.handoff.get(route)
-        if spec is None:
-            raise ReceiverError(route, f"{name} no longer declares a receiver of this name")
-        root = installation.settings.root
-        return open_receiver(spec, root=root, outcome=name, route=route)
-
     with installation.ledger.read() as connection:
-        law = count_places(installation, connection, name, receiver)
+        law = count_places(installation, connection, compiled)
         receipts = _receipts(connection, name)
         return Figures(
             outcome=name,
@@ -85,7 +78,11 @@ def figures_of(installation: Installation, compiled: Compiled) -> Figures:
             late_arrivals=_late_arrivals(connection, name),
             received=law.received,
             delivered={
-                route: sum(receiver(route).count(receipts.get(route, ())).values())
+                route: sum(
+                    open_route(installation, compiled, route)
+                    .count(receipts.get(route, ()))
+                    .values()
+                )
                 for route in compiled.outcome.handoff
             },
             no_action=law.no_action,

@@ -41,6 +41,8 @@ class ParquetReading(FileReading):
     def _slices(self, path: Path) -> Iterator[pl.DataFrame]:
         frame = pl.scan_parquet(path, glob=False)
         schema = frame.collect_schema()
+        if not schema:
+            raise self._unreadable("a table without columns")
         if taken := sorted(CONTROL_COLUMNS & set(schema)):
             raise self._unreadable(f"its column {taken[0]!r} is a name this package needs")
         self._columns = tuple(schema)

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, select, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from opsintel_dagster.errors import LedgerError
@@ -65,7 +65,7 @@ class Ledger:
         options: dict[str, Any] = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
         with self._connect() as opened:
             connection = opened.execution_options(**options)
-            with connection.begin():
+            with _as_ledger_errors(self.address), connection.begin():
                 yield connection
 
     @contextmanager
@@ -77,7 +77,7 @@ class Ledger:
         """
         with self._connect() as opened:
             connection = opened.execution_options(opsintel_write=True)
-            with connection.begin():
+            with _as_ledger_errors(self.address), connection.begin():
                 yield connection
 
     def exists(self) -> bool:
@@ -129,15 +129,33 @@ class Ledger:
         return self._engine
 
 
+@contextmanager
+def _as_ledger_errors(address: str) -> Iterator[None]:
+    """Say what went wrong with the ledger in our words; a clash of keys is its caller's to see."""
+    try:
+        yield
+    except IntegrityError:
+        raise
+    except SQLAlchemyError as error:
+        reason = getattr(error, "orig", None) or error
+        raise LedgerError(f"ledger {address}: {type(error).__name__}: {reason}") from error
+
+
 def _server_engine(url: Any) -> Engine:
-    return create_engine(url, pool_pre_ping=True, pool_size=2, max_overflow=4)
+    # Bound values are people's data: they have no place in an error's text.
+    return create_engine(url, pool_pre_ping=True, pool_size=2, max_overflow=4, hide_parameters=True)
 
 
 def _sqlite_engine(url: Any) -> Engine:
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     # A connection a transaction: opening a SQLite file is cheap, and none is left behind at exit.
-    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": _SQLITE_BUSY_SECONDS})
+    engine = create_engine(
+        url,
+        poolclass=NullPool,
+        connect_args={"timeout": _SQLITE_BUSY_SECONDS},
+        hide_parameters=True,
+    )
 
     @event.listens_for(engine, "connect")
     def _configure(dbapi_connection: Any, _record: Any) -> None:

@@ -23,6 +23,9 @@ from opsintel_dagster.outcome import (
 from opsintel_dagster.routing import DecisionTable, read_routes_csv
 from opsintel_dagster.verification import Contract
 
+TOLERANCE = "arrival.tolerance"
+HOLDING_RULES = frozenset({"arrival.columns", TOLERANCE})
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -63,7 +66,12 @@ class Compiled:
         return {mode.name: place for place, mode in enumerate(modes)}
 
     def failure_mode_of(self, rules: Iterable[str]) -> str:
-        """The first failure mode, in declaration order, that names one of the broken rules."""
+        """The first failure mode, in declaration order, that names one of the broken rules.
+
+        The rows of an arrival that is held belong together, whatever else they break.
+        """
+        rules = tuple(rules)
+        rules = [rule for rule in rules if rule in HOLDING_RULES] or rules
         modes = {self._mode_of_rule.get(rule, UNMAPPED) for rule in rules}
         return min(modes, key=lambda mode: self._order.get(mode, len(self._order)))
 

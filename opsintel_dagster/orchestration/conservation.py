@@ -6,24 +6,24 @@ compared with what was found; they are never what was found.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 from sqlalchemy import Connection, Row
 
-from opsintel_dagster.errors import OpsintelError
-from opsintel_dagster.handoff import Receipt, Receiver
+from opsintel_dagster.errors import OpsintelError, StoreError
+from opsintel_dagster.handoff import Receipt
 from opsintel_dagster.ledger import arrivals, batches, cases, deliveries
 from opsintel_dagster.ledger.arrivals import ArrivalState
 from opsintel_dagster.ledger.batches import BatchKind, BatchState, Role
+from opsintel_dagster.orchestration.compiled import Compiled
 from opsintel_dagster.orchestration.installation import Installation
 from opsintel_dagster.orchestration.quarantine import ROW
+from opsintel_dagster.orchestration.receivers import open_route
 from opsintel_dagster.orchestration.reports import Conservation
 from opsintel_dagster.outcome import NOWHERE
-
-OpenRoute = Callable[[str], Receiver]
 
 IN_FLIGHT = {
     BatchState.CLAIMED: (Role.RAW,),
@@ -42,17 +42,19 @@ class Places:
 
 
 def count_places(
-    installation: Installation, connection: Connection, outcome: str, open_route: OpenRoute
+    installation: Installation, connection: Connection, compiled: Compiled
 ) -> Conservation:
     """Count every term of the law at its place; `connection` is the snapshot to count in.
 
-    A place that cannot be read is a problem of the result, not an error.
+    A place that cannot be read is a problem of the result, not an error. Receivers of routes that
+    are no longer declared cannot be asked; their receipts count.
     """
+    outcome = compiled.name
     places = Places()
     files = batches.files_of_outcome(connection, outcome, *Role)
     _count_files(installation, files, places)
     _count_superseded(installation, connection, outcome, files, places)
-    _count_delivered(connection, outcome, open_route, places)
+    _count_delivered(installation, connection, compiled, places)
     by_state = arrivals.count_by_state(connection, outcome)
     terms = places.terms
     counted_open = terms["quarantined"] - terms["moved"] - terms["superseded"]
@@ -81,13 +83,12 @@ def count_places(
 
 
 def _count_files(installation: Installation, files: Sequence[Row[Any]], places: Places) -> None:
-    store = installation.store
+    measured = installation.store.measure([file.path for file in files], pl.len())
     nowhere: list[str] = []
     for file in files:
-        try:
-            rows = store.rows(file.path)
-        except OpsintelError as error:
-            places.problems.append(str(error))
+        rows = measured[file.path]
+        if isinstance(rows, StoreError):
+            places.problems.append(str(rows))
             rows = 0
         if rows != file.rows:
             places.problems.append(f"{file.path} holds {rows:,} rows, {file.rows:,} were written")
@@ -102,10 +103,8 @@ def _count_files(installation: Installation, files: Sequence[Row[Any]], places: 
             places.terms["in_flight"] += rows
         if role is Role.ROUTED and state is BatchState.CLOSED and rows:
             nowhere.append(file.path)
-    if nowhere:
-        routes = store.scan(nowhere, columns=["_route"])
-        routes = routes.select((pl.col("_route") == NOWHERE).sum())
-        places.terms["no_action"] += int(routes.collect().item())
+    counts = installation.store.measure(nowhere, (pl.col("_route") == NOWHERE).sum())
+    places.terms["no_action"] += sum(n for n in counts.values() if isinstance(n, int))
 
 
 def _count_superseded(
@@ -136,16 +135,21 @@ def _count_superseded(
 
 
 def _count_delivered(
-    connection: Connection, outcome: str, open_route: OpenRoute, places: Places
+    installation: Installation, connection: Connection, compiled: Compiled, places: Places
 ) -> None:
     """Ask every receiver how much of what it confirmed is there."""
     receipts: dict[str, list[Receipt]] = defaultdict(list)
-    for row in deliveries.of_closed_batches(connection, outcome):
+    for row in deliveries.of_closed_batches(connection, compiled.name):
         detail = row.receipt or {"records": row.records, "detail": {}}
         receipts[row.route].append(Receipt(row.id, detail["records"], detail["detail"]))
     for route, mine in receipts.items():
+        if (
+            route not in compiled.outcome.handoff
+        ):  # nobody can be asked any more: what they signed for counts
+            places.terms["delivered"] += sum(receipt.records for receipt in mine)
+            continue
         try:
-            found = open_route(route).count(mine)
+            found = open_route(installation, compiled, route).count(mine)
         except OpsintelError as error:
             places.problems.append(f"{error}; its records cannot be counted now")
             continue

@@ -20,11 +20,12 @@ from opsintel_dagster.errors import (
     ReceiverDown,
     ReceiverError,
 )
-from opsintel_dagster.handoff import Delivery, Guarantee, Receipt, Receiver, open_receiver
+from opsintel_dagster.handoff import Delivery, Guarantee, Receipt, Receiver
 from opsintel_dagster.ledger import arrivals, batches, cases, deliveries, entries
 from opsintel_dagster.ledger.batches import BatchState, Role
 from opsintel_dagster.ledger.deliveries import DeliveryState
 from opsintel_dagster.orchestration.compiled import delivery_id
+from opsintel_dagster.orchestration.receivers import open_route
 from opsintel_dagster.orchestration.reports import DeliveredReport
 from opsintel_dagster.orchestration.work import Work
 from opsintel_dagster.outcome import NOWHERE
@@ -79,7 +80,7 @@ def _deliver_batch(
     wanted = {route: count for route, count in counts.items() if route != NOWHERE}
     for route in wanted:
         if route not in receivers:
-            receivers[route] = open_route(work, route)
+            receivers[route] = open_route(work.installation, work.compiled, route)
     done = _intend(work, batch, wanted, receivers, content)
     confirmed: dict[str, str] = {}
     for route, count in wanted.items():
@@ -110,21 +111,6 @@ def _deliver_batch(
     tally.delivered += sum(wanted.values())
     tally.no_action += counts.get(NOWHERE, 0)
     tally.by_route.update(counts)
-
-
-def open_route(work: Work, route: str) -> Receiver:
-    """The receiver of a route.
-
-    Raises:
-        ReceiverError: the declaration has no receiver for it any more.
-        SettingsError: its address comes from a variable that is not set.
-    """
-    spec = work.compiled.outcome.handoff.get(route)
-    if spec is None:
-        reason = f"outcome {work.name} no longer declares a receiver `{route}` in its handoff"
-        raise ReceiverError(route, reason)
-    root = work.installation.settings.root
-    return open_receiver(spec, root=root, outcome=work.name, route=route)
 
 
 def _intend(

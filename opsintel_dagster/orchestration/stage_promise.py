@@ -8,7 +8,6 @@ from sqlalchemy import Row
 from opsintel_dagster.ledger import arrivals, batches, cases
 from opsintel_dagster.orchestration.conservation import count_places
 from opsintel_dagster.orchestration.reports import PromiseReport
-from opsintel_dagster.orchestration.stage_delivered import open_route
 from opsintel_dagster.orchestration.sweeping import sweep_garbage
 from opsintel_dagster.orchestration.work import Work
 
@@ -18,9 +17,7 @@ def promise(work: Work) -> PromiseReport:
     sweep_garbage(work)
     with work.installation.ledger.read() as connection:
         outstanding = batches.outstanding(connection, work.name)
-        conservation = count_places(
-            work.installation, connection, work.name, lambda route: open_route(work, route)
-        )
+        conservation = count_places(work.installation, connection, work.compiled)
         late = arrivals.count_late(connection, work.name)
         open_cases = len(cases.listing(connection, [work.name]))
     oldest = oldest_seconds(outstanding, work.clock())

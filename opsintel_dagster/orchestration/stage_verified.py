@@ -13,10 +13,11 @@ import polars as pl
 from sqlalchemy import Connection, Row
 
 from opsintel_dagster.crashpoints import reached
-from opsintel_dagster.errors import LeaseLost, OpsintelError, ReferenceDown
+from opsintel_dagster.errors import LeaseLost, OpsintelError, ReferenceDown, StoreError
 from opsintel_dagster.ledger import arrivals, batches, bindings, cases, entries
 from opsintel_dagster.ledger.batches import BatchKind, BatchState, Role
 from opsintel_dagster.orchestration import corrections, quarantine
+from opsintel_dagster.orchestration.compiled import TOLERANCE
 from opsintel_dagster.orchestration.raw import read_raw
 from opsintel_dagster.orchestration.references import Reference
 from opsintel_dagster.orchestration.replay import replay_healed
@@ -24,7 +25,6 @@ from opsintel_dagster.orchestration.reports import OpenCase, VerifiedReport
 from opsintel_dagster.orchestration.work import Work
 from opsintel_dagster.verification import mask_pii
 
-TOLERANCE = "arrival.tolerance"
 SAMPLE_ROWS = 20
 
 
@@ -299,11 +299,14 @@ def open_cases_of(rows: list[Row[Any]]) -> tuple[OpenCase, ...]:
     )
 
 
-def _sample(work: Work, connection: Connection) -> pl.DataFrame:
+def _sample(work: Work, connection: Connection) -> pl.DataFrame | None:
     """A few rows that lie in quarantine, personal data masked."""
     files = batches.files_of_outcome(connection, work.name, *batches.QUARANTINE_ROLES)
     newest = [file.path for file in files if file.rows][-1:]
     if not newest:
-        return pl.DataFrame()
-    rows = work.installation.store.scan(newest).head(SAMPLE_ROWS).collect()
+        return None
+    try:
+        rows = work.installation.store.scan(newest).head(SAMPLE_ROWS).collect()
+    except StoreError:
+        return None  # the law says what is missing; a sample is no reason to fail
     return mask_pii(rows, work.compiled.contract.pii)

@@ -36,6 +36,9 @@ RESERVED_RULES: Final = frozenset(
 )
 """Rules every outcome has without writing them; failure modes may name them."""
 
+LONGEST_NAME: Final = 100
+"""Names become asset keys, tags, file names and columns of the ledger."""
+
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _TEAM = re.compile(r"team:[A-Za-z0-9_.-]+")
 _EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}")
@@ -47,6 +50,11 @@ def _suggested_name(text: str) -> str:
 
 
 def _checked_name(text: str) -> str:
+    if len(text) > LONGEST_NAME:
+        raise refusal(
+            f"`{text[:20]}…` has {len(text)} characters",
+            f"write a name of at most {LONGEST_NAME}",
+        )
     if _NAME.fullmatch(text):
         return text
     suggestion = _suggested_name(text)
@@ -58,6 +66,11 @@ def _checked_name(text: str) -> str:
 
 
 def _checked_owner(text: str) -> str:
+    if len(text) > LONGEST_NAME:
+        raise refusal(
+            f"`{text[:20]}…` has {len(text)} characters",
+            f"write an owner of at most {LONGEST_NAME}",
+        )
     if _TEAM.fullmatch(text) or _EMAIL.fullmatch(text):
         return text
     suggestion = re.sub(r"[^A-Za-z0-9_.-]+", "-", text.removeprefix("team:").strip()).strip("-")

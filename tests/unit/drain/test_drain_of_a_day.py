@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 from scenario import DAY_ONE, DEPOTS, HEADER, MORE_DEPOTS, RECORDS_OF_DAY_ONE, Operation, parcels
+from sqlalchemy import text
 
-from opsintel_dagster.errors import OutcomeClaimed, ReferenceDown
-from opsintel_dagster.ledger import cases
+from opsintel_dagster.errors import LedgerError, OutcomeClaimed
+from opsintel_dagster.ledger import cases, entries
 from opsintel_dagster.orchestration.compiled import compile_outcomes
 from opsintel_dagster.orchestration.drain import Drain
 from opsintel_dagster.orchestration.references import Reference, References
@@ -364,3 +365,40 @@ def test_a_batch_that_waited_and_then_failed_is_not_due_before_its_next_attempt(
     raw.write_bytes(content)
     later = datetime.now(UTC) + timedelta(minutes=1)
     assert operation.drain(clock=lambda: later).delivered.delivered == 2
+
+
+def test_rows_of_a_held_arrival_stay_together_whatever_heals(operation: Operation) -> None:
+    operation.redeclare(
+        operation.outcomes[0],
+        parcels(
+            tolerance=0.5,
+            failure_modes=[
+                {
+                    "name": "unknown_depot",
+                    "rules": ["depot_known"],
+                    "remedy": {"kind": "quarantine", "replay_when": "depots"},
+                },
+                {"name": "held", "rules": ["arrival.tolerance"]},
+            ],
+        ),
+    )
+    report = operation.begin()
+    assert {case.failure_mode: case.rows for case in report.verified.cases} == {"held": 9}
+    operation.drop("depots", "depots.csv", MORE_DEPOTS)
+    operation.drain("depots")
+    assert operation.drain().verified.replayed == 0
+    assert law(operation) == {"received": 9, "open": 9}
+
+
+def test_what_the_ledger_cannot_do_is_said_in_our_words_without_values(
+    operation: Operation,
+) -> None:
+    operation.begin()
+    with operation.installation.ledger.write() as connection:
+        connection.execute(text("DROP TABLE opsintel_touch"))
+    with (
+        pytest.raises(LedgerError, match="opsintel_touch") as caught,
+        operation.installation.ledger.write() as connection,
+    ):
+        entries.touched(connection, "parcels", "somebody@example.com", "kind", "subject")
+    assert "somebody@example.com" not in str(caught.value)

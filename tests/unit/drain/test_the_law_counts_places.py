@@ -125,3 +125,21 @@ def test_a_receiver_that_cannot_be_asked_is_a_problem_and_no_error(full: Operati
     counted = law(full)
     assert not counted.holds
     assert any("cannot be counted now" in problem for problem in counted.problems)
+
+
+def test_what_a_route_delivered_that_is_no_longer_declared_counts_by_its_receipts(
+    full: Operation,
+) -> None:
+    before = law(full)
+    gate = {"kind": "table", "url": "sqlite:///desk.db", "table": "gate_queue"}
+    full.redeclare(
+        full.outcomes[0],
+        parcels(
+            routes=[{"to": "gate", "when": "weight > 0"}, {"to": "nowhere", "when": "weight = 0"}],
+            handoff={"gate": gate},
+        ),
+    )
+    after = law(full)
+    assert after.problems == ()
+    assert after.delivered == before.delivered
+    assert after.holds
