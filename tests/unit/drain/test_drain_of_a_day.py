@@ -7,7 +7,7 @@ import pytest
 from scenario import DAY_ONE, DEPOTS, HEADER, MORE_DEPOTS, RECORDS_OF_DAY_ONE, Operation, parcels
 from sqlalchemy import text
 
-from opsintel_dagster.errors import LedgerError, OutcomeClaimed
+from opsintel_dagster.errors import LedgerError, OutcomeClaimed, ReferenceDown
 from opsintel_dagster.ledger import cases, entries
 from opsintel_dagster.orchestration.compiled import compile_outcomes
 from opsintel_dagster.orchestration.drain import Drain
