@@ -11,7 +11,11 @@ from typing import Final
 
 import polars as pl
 
-from opsintel_dagster.verification.schema_reading import SchemaFacts
+from opsintel_dagster.verification.lossless import are_of_one_kind, is_text
+from opsintel_dagster.verification.membership import Membership
+from opsintel_dagster.verification.patterns import governed, matching
+from opsintel_dagster.verification.schema_reading import ContractColumn, SchemaFacts
+from opsintel_dagster.verification.text_forms import reads_every_text
 
 CONTROL_COLUMNS: Final = frozenset(
     {"_arrival", "_row", "_line", "_line_end", "_problem", "_text", "_from", "_standing"}
@@ -31,58 +35,111 @@ class Presence:
 
 
 def look_at_columns(
-    raw: pl.DataFrame, facts: SchemaFacts, columns_of: Mapping[str, Collection[str]] | None
+    raw: pl.DataFrame,
+    members: Membership,
+    facts: SchemaFacts,
+    columns: Mapping[str, ContractColumn],
+    columns_of: Mapping[str, Collection[str]] | None,
 ) -> Presence:
     """Compare each arrival's columns with the contract.
 
     Args:
-        raw: The batch; names the arrivals that have records.
+        raw: The batch.
+        members: The arrivals that have records in it.
         facts: The contract.
+        columns: Its columns in this batch, those found by a pattern too.
         columns_of: The columns of each arrival; None if all have those of `raw`.
     """
     in_frame = [name for name in raw.columns if name not in CONTROL_COLUMNS]
-    named = raw.get_column("_arrival").drop_nulls().unique(maintain_order=True).to_list()
-    arrivals = tuple(dict.fromkeys([*named, *(columns_of or {})]))
+    arrivals = tuple(dict.fromkeys([*members.names, *(columns_of or {})]))
+    unreadable = _unreadable(raw, members, columns)
     held: dict[str, str] = {}
     absent: dict[str, frozenset[str]] = {}
     for arrival in arrivals:
         brought = in_frame if columns_of is None else columns_of.get(arrival, in_frame)
         ordered = list(brought) if isinstance(brought, Sequence) else in_frame
         ordered = [name for name in ordered if name not in CONTROL_COLUMNS]
-        there = set(brought) if arrival not in named else set(brought) & set(in_frame)
-        complaints = _complaints(facts, there, set(brought) - CONTROL_COLUMNS, ordered)
+        there = set(brought)
+        if arrival in members.names:
+            there &= set(in_frame)
+        ordered += sorted(set(brought) - set(ordered) - CONTROL_COLUMNS)
+        complaints = _complaints(facts, columns, there, ordered) + unreadable.get(arrival, [])
         if complaints:
             held[arrival] = "; ".join(complaints)
         optional = frozenset(
-            name
-            for name, column in facts.columns.items()
-            if name not in there and not column.is_required
+            name for name, column in columns.items() if name not in there and not column.is_required
         )
         if optional:
             absent[arrival] = optional
     return Presence(arrivals, held, absent)
 
 
+def _unreadable(
+    raw: pl.DataFrame, members: Membership, columns: Mapping[str, ContractColumn]
+) -> dict[str, list[str]]:
+    """Arrivals with values of a kind that can be no value of a column that takes every text.
+
+    Such a column has no `coerce` rule, because nothing a file says can break it. A list or a
+    binary value can, so the arrival is held before it would become an empty cell.
+    """
+    complaints: dict[str, list[str]] = {}
+    for name, column in columns.items():
+        source = raw.schema.get(name)
+        if source is None or source == column.dtype or not reads_every_text(column.dtype):
+            continue
+        if is_text(source) or are_of_one_kind(source, column.dtype):
+            continue
+        for arrival in members.names_at(raw.get_column(name).is_not_null()):
+            said = f"{name} is {source}, of which no value is a {column.dtype}"
+            complaints.setdefault(arrival, []).append(said)
+    return complaints
+
+
 def _complaints(
-    facts: SchemaFacts, there: set[str], brought: set[str], ordered: list[str]
+    facts: SchemaFacts,
+    columns: Mapping[str, ContractColumn],
+    there: set[str],
+    ordered: Sequence[str],
 ) -> list[str]:
     complaints = []
     missing = [
         name
-        for name, column in facts.columns.items()
+        for name, column in columns.items()
         if name not in there
         and column.is_required
         and not (facts.adds_missing and (column.is_nullable or column.default is not None))
     ]
+    came = [name for name in ordered if name in there]
+    for called, names in governed(facts, came).items():
+        pattern = facts.patterns[called]
+        if pattern.is_required and not names:
+            missing.append(f"any column that matches {called}")
+        complaints += [
+            f"{name} matches {called} and another pattern, and is to be {columns[name].dtype} and "
+            f"{pattern.dtype}"
+            for name in names
+            if columns[name].dtype != pattern.dtype
+        ]
     if missing:
-        complaints.append(f"missing {', '.join(missing)}")
-    extra = [name for name in ordered if name not in facts.columns]
-    extra += sorted(brought - set(ordered) - set(facts.columns))
+        complaints.insert(0, f"missing {', '.join(missing)}")
+    extra = [name for name in ordered if name not in columns]
     if facts.is_strict and extra:
         complaints.append(f"not in the contract: {', '.join(extra)}")
     if facts.is_ordered:
-        came = [name for name in ordered if name in facts.columns]
-        declared = [name for name in facts.columns if name in came]
-        if came != declared:
-            complaints.append(f"out of order: {', '.join(came)} instead of {', '.join(declared)}")
+        known = [name for name in ordered if name in columns]
+        declared = _declared_order(facts, known)
+        if known != declared:
+            said = f"out of order: {', '.join(known)} instead of {', '.join(declared)}"
+            complaints.append(said)
     return complaints
+
+
+def _declared_order(facts: SchemaFacts, known: Sequence[str]) -> list[str]:
+    """Pandera's order: a pattern stands for all it matches, those declared by name too."""
+    order: list[str] = []
+    for called in facts.order:
+        if called in facts.patterns:
+            order += matching(str(facts.patterns[called].pattern), known)
+        elif called in known:
+            order.append(called)
+    return list(dict.fromkeys(order))

@@ -42,12 +42,20 @@ class CheckRule:
     column: str | None
     expressions: tuple[pl.Expr, ...] | None
     columns: Mapping[str, ContractColumn]
-    """All columns of the contract."""
+    """All columns the check is handed."""
+    why: str
+    """Why it is judged in its tier."""
 
     @property
     def key(self) -> str:
         """What Pandera hands the check as its key."""
         return self.column or WHOLE_FRAME
+
+    def seen_of(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """What of `frame` Pandera would hand the check."""
+        column = self.columns.get(self.column) if self.column is not None else None
+        is_alone = column is not None and column.sees_itself_only
+        return frame.select(column.name) if column is not None and is_alone else frame
 
     def what_decides(self) -> list[object]:
         """Everything the check's verdict depends on but the data, for the fingerprint."""
@@ -76,7 +84,7 @@ class CheckRule:
         ):
             return now
         try:
-            tier, _ = _tier(self.check, now, self.columns)
+            tier, _, _ = _tier(self.check, now, self.columns)
         except CheckRefusedError:
             return None
         return now if tier is Tier.ROW else None
@@ -108,25 +116,31 @@ def compile_check(
             message = f"it looks up {names}, which is no column of the contract"
             raise CheckRefusedError(message)
         rule = Rule(rule_id, looked_at, severity, Tier.ROW, use, description)
-        return CheckRule(rule, check, column, None, columns)
+        why = "each row's values are looked up in the rows of the reference"
+        return CheckRule(rule, check, column, None, columns, why)
     expressions = record(check, column or WHOLE_FRAME)
-    tier, roots = _tier(check, expressions, columns)
+    tier, roots, why = _tier(check, expressions, columns)
     own = (column,) if column is not None else ()
     looked_at = tuple(dict.fromkeys((*own, *roots)))
     is_about_arrival = tier is not Tier.ROW and not check.element_wise
     rule = Rule(rule_id, looked_at, severity, tier, None, description, is_about_arrival)
     kept = expressions if tier is Tier.ROW else None
-    return CheckRule(rule, check, column, kept, columns)
+    return CheckRule(rule, check, column, kept, columns, why)
 
 
 def _tier(
     check: Check, expressions: tuple[pl.Expr, ...] | None, columns: Mapping[str, ContractColumn]
-) -> tuple[Tier, tuple[str, ...]]:
+) -> tuple[Tier, tuple[str, ...], str]:
     if builtin_name(check) == "unique_values_eq":
-        return Tier.TABLE, ()
+        return Tier.TABLE, (), "it compares the set of all values, not a row"
     if expressions is None:
         _refuse_what_is_written_for_pandas(check, columns)
-        return Tier.OPAQUE, ()
+        why = (
+            "it is Python called for each value"
+            if check.element_wise
+            else "its function does more with the frame than select an expression"
+        )
+        return Tier.OPAQUE, (), f"{why}; Pandera runs it"
     empty = pl.DataFrame(schema={name: column.dtype for name, column in columns.items()})
     try:
         outputs = empty.lazy().select(expressions).collect_schema()
@@ -144,11 +158,26 @@ def _tier(
     # A selector takes the columns that are there, which optional ones may not be.
     is_same = not selects or all(column.is_required for column in columns.values())
     if is_boolean and is_same and is_row_rule:
-        tier = Tier.ROW
+        return Tier.ROW, names, f"one row decides it: {_shown(expressions)}"
+    if is_row_rule and not is_same:
+        why = "it looks at every column there is, which differs from arrival to arrival"
+    elif is_row_rule:
+        why = "its answer is no boolean"
     else:
-        kept = keeps_length(expressions)
-        tier = Tier.OPAQUE if kept is None else Tier.FRAME if kept else Tier.TABLE
-    return tier, names
+        why = f"it is not proven that one row decides it: {_shown(expressions)}"
+    match keeps_length(expressions):
+        case None:
+            return Tier.OPAQUE, names, f"{why}; Pandera runs it"
+        case True:
+            return Tier.FRAME, names, why
+        case _:
+            return Tier.TABLE, names, f"one answer for all rows: {_shown(expressions)}"
+
+
+def _shown(expressions: tuple[pl.Expr, ...]) -> str:
+    text = "; ".join(str(expression) for expression in expressions)
+    line = " ".join(text.split())
+    return line if len(line) <= 200 else line[:199] + "…"
 
 
 def _roots(expressions: tuple[pl.Expr, ...]) -> tuple[str, ...]:

@@ -94,7 +94,7 @@ def _indistinguishable(rules: tuple[Rule, ...]) -> list[ContractProblem]:
 def _cell_rules(facts: SchemaFacts) -> tuple[tuple[CellRule, ...], tuple[CellRule, ...]]:
     coerce: list[CellRule] = []
     not_null: list[CellRule] = []
-    for name, column in facts.columns.items():
+    for name, column in facts.declared.items():
         if not reads_every_text(column.dtype):
             text = describe_dtype(name, column.dtype)
             rule = Rule(
@@ -121,7 +121,7 @@ def _key_not_null(facts: SchemaFacts, key: tuple[str, ...]) -> Rule | None:
 def _unique_rules(facts: SchemaFacts, key: tuple[str, ...]) -> tuple[UniqueRule, ...]:
     declared: list[tuple[tuple[str, ...], str]] = [
         ((name,), column.report_duplicates)
-        for name, column in facts.columns.items()
+        for name, column in facts.declared.items()
         if column.is_unique
     ]
     declared += [(columns, facts.report_duplicates) for columns in facts.unique]
@@ -144,14 +144,15 @@ def _check_rules(
 ) -> tuple[CheckRule, ...]:
     declared = [
         DeclaredCheck(check, name)
-        for name, column in facts.columns.items()
+        for name, column in facts.declared.items()
         for check in column.checks
     ]
     declared += [DeclaredCheck(check, None) for check in facts.checks]
     rules: list[CheckRule] = []
     for one, rule_id in zip(declared, name_checks(declared, taken, problems), strict=True):
         try:
-            rule = compile_check(one.check, one.column, rule_id, describe(one), facts.columns)
+            seen = facts.seen_by(one.column)
+            rule = compile_check(one.check, one.column, rule_id, describe(one), seen)
         except CheckRefusedError as refusal:
             if any(f'"{name}"' in str(refusal) for name in facts.refused):
                 continue  # it would run if that column were mended

@@ -1,17 +1,21 @@
 """A contract: a Pandera schema compiled to row verdicts."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, Final
 
 import polars as pl
 
-from opsintel_dagster.verification.arrivals import look_at_columns
-from opsintel_dagster.verification.cells import type_cells
+from opsintel_dagster.verification.batch_verification import judge, prepare
 from opsintel_dagster.verification.compiling import CompiledRules, compile_rules
+from opsintel_dagster.verification.explaining import explain
 from opsintel_dagster.verification.fingerprints import fingerprint
-from opsintel_dagster.verification.judging import Judge, Judgement, Rows
+from opsintel_dagster.verification.inputs import INPUT, as_frame, numbered
+from opsintel_dagster.verification.membership import Membership
+from opsintel_dagster.verification.patterns import BoundRules, bind
+from opsintel_dagster.verification.references import reference_versions
 from opsintel_dagster.verification.rules import ReferenceUse, Rule
 from opsintel_dagster.verification.schema_reading import SchemaFacts, read_schema
 from opsintel_dagster.verification.splitting import split
@@ -38,10 +42,18 @@ class Contract:
     null_values: tuple[str, ...]
     _facts: SchemaFacts
     _compiled: CompiledRules
+    _references: Mapping[str, pl.DataFrame]
+    _bound: dict[tuple[str, ...], BoundRules] = field(default_factory=dict)
+    """The contract as it applies to columns seen before; only if it has patterns."""
 
     @classmethod
     def compile(
-        cls, schema: object, *, key: Sequence[str] = (), null_values: Collection[str] = ()
+        cls,
+        schema: object,
+        *,
+        key: Sequence[str] = (),
+        null_values: Collection[str] = (),
+        references: Mapping[str, pl.DataFrame] = _NO_REFERENCES,
     ) -> "Contract":
         """Compile a `pandera.polars` model class or `DataFrameSchema`.
 
@@ -50,6 +62,8 @@ class Contract:
             key: The columns that name a record; adds `key.unique` and, where a column of it may
                 be empty, `key.not_null`.
             null_values: Texts that stand for null in the source.
+            references: Outcome name to the rows its values are looked up in, for use without
+                Dagster; `verify` may be given others.
 
         Raises:
             ContractError: Something of it cannot be verified exactly; names all of it.
@@ -70,71 +84,67 @@ class Contract:
             null_values=tokens,
             _facts=facts,
             _compiled=compiled,
+            _references=references,
         )
 
     def verify(
         self,
-        raw: pl.DataFrame,
+        table: Any,
         *,
         references: Mapping[str, pl.DataFrame] = _NO_REFERENCES,
         columns_of: Mapping[str, Collection[str]] | None = None,
+        versions: Mapping[str, str] | None = None,
     ) -> Verdict:
-        """Judge every row of a batch of whole arrivals.
+        """Judge every row.
 
         Args:
-            raw: Control columns (`_arrival`, `_row`, ... as in the design) and the source's own.
-                With `_standing` it is a replay: rules over a whole arrival keep the verdict they
-                gave, since a part of it cannot be judged by them again; only what is repeated
-                within the part is condemned anew.
-            references: Outcome name to the rows to look values up in.
+            table: A batch of whole arrivals: control columns (`_arrival`, `_row`, ... as in the
+                design) and the source's own. With `_standing` it is a replay: rules over a whole
+                arrival keep the verdict they gave, since a part of it cannot be judged by them
+                again; only what is repeated within the part is condemned anew. Any other Polars
+                DataFrame or LazyFrame, pandas DataFrame or Arrow table is one arrival as a whole;
+                its rows are numbered in `_row`.
+            references: Outcome name to the rows to look values up in, beside those the contract
+                was compiled with.
             columns_of: Arrival to the columns it brought, in order; None if all arrivals have the
-                columns of `raw`. An arrival without records stands here only.
+                columns of `table`. An arrival without records stands here only.
+            versions: What is kept as the version of each reference; by default a hash of the
+                values that were looked up in.
 
         Raises:
             ReferenceDown: A reference of the contract is missing, empty or lacks the columns.
+            TypeError: `table` is no table.
         """
-        presence = look_at_columns(raw, self._facts, columns_of)
-        arrivals = raw.get_column("_arrival")
-        unjudged = pl.Series("_alone", [None], dtype=pl.String).new_from_index(0, raw.height)
-        if presence.held:
-            held = arrivals.is_in(list(presence.held))
-            unjudged = unjudged.zip_with(~held, pl.Series(["arrival.columns"]))
-        if "_problem" in raw.columns:
-            is_readable = raw.get_column("_problem").is_null()
-            unjudged = unjudged.zip_with(is_readable, pl.Series(["readable"]))
-        is_judged = unjudged.is_null()
-        judged = raw if is_judged.all() else raw.filter(is_judged)
-        cells = type_cells(judged, self._facts.columns, self.null_values)
-        rows = Rows(
-            frame=cells.frame,
-            arrivals=judged.get_column("_arrival"),
-            numbers=judged.get_column("_row"),
-            failed=cells.failed,
-            every_arrival=[a for a in presence.arrivals if a not in presence.held],
-            absent={a: c for a, c in presence.absent.items() if a not in presence.held},
+        raw = numbered(as_frame(table))
+        if "_arrival" in raw.columns:
+            members = Membership.of(raw.get_column("_arrival"))
+        else:
+            members = Membership((INPUT,), None, raw.height)
+        known = {**self._references, **references}
+        brought = chain.from_iterable((columns_of or {}).values())
+        bound = self._bind([*raw.columns, *brought])
+        prepared = prepare(
+            raw, members, self._facts, bound, null_values=self.null_values, columns_of=columns_of
         )
-        judgement = self._judge(rows, references, is_part="_standing" in raw.columns)
+        judgement = judge(prepared, bound, known, is_part="_standing" in raw.columns)
         return split(
-            raw,
-            unjudged,
-            cells.frame,
-            judgement=judgement,
-            rules=[rule.id for rule in self.rules],
-            held_columns=presence.held,
+            prepared,
+            judgement,
+            rules=self.rules,
+            references=reference_versions(self.references, known, versions),
         )
 
-    def _judge(
-        self, rows: Rows, references: Mapping[str, pl.DataFrame], *, is_part: bool
-    ) -> Judgement:
-        judge = Judge(rows, references)
-        judge.coerce(self._compiled.coerce)
-        judge.not_null(self._compiled.not_null)
-        if self._compiled.key_not_null is not None:
-            judge.key_not_null(self._compiled.key_not_null)
-        judge.unique(self._compiled.unique)
-        checks = self._compiled.checks
-        judge.checks([one for one in checks if not (is_part and one.rule.is_about_arrival)])
-        return judge.judgement
+    def explain(self) -> pl.DataFrame:
+        """How each rule is judged: `rule`, `column`, `tier`, `why`, and how heavy it weighs."""
+        return explain(self._compiled)
+
+    def _bind(self, names: Iterable[str]) -> BoundRules:
+        if not self._facts.patterns:
+            return BoundRules(self._facts, self._compiled)
+        there = tuple(dict.fromkeys(names))
+        if there not in self._bound:
+            self._bound[there] = bind(self._facts, self._compiled, there)
+        return self._bound[there]
 
 
 def _what_decides(
@@ -144,7 +154,7 @@ def _what_decides(
     null_values: tuple[str, ...],
 ) -> dict[str, Any]:
     """Everything a verdict depends on but the data."""
-    return {
+    said: dict[str, Any] = {
         "columns": [
             [
                 c.name,
@@ -167,3 +177,10 @@ def _what_decides(
         "key": key,
         "null_values": null_values,
     }
+    if facts.patterns:
+        said["patterns"] = [
+            [c.pattern, c.dtype, c.is_nullable, c.is_unique, c.is_required, c.default]
+            for c in facts.patterns.values()
+        ]
+        said["order"] = facts.order
+    return said

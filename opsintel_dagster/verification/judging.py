@@ -5,18 +5,18 @@ arrival on its own, in the order of its records, so that verdicts depend neither
 were cut nor on how rows were shuffled.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
 
 from opsintel_dagster.verification.compiled import CellRule, CheckRule, UniqueRule
+from opsintel_dagster.verification.membership import Membership
 from opsintel_dagster.verification.references import found_in
 from opsintel_dagster.verification.row_rules import broken, masks
 from opsintel_dagster.verification.rules import Rule, Severity, Tier
 from opsintel_dagster.verification.running import TableVerdict, run_check
-from opsintel_dagster.verification.uniqueness import arrival_codes, repeated
+from opsintel_dagster.verification.uniqueness import repeated
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Rows:
     """Typed rows with what is known about them."""
 
     frame: pl.DataFrame
-    arrivals: pl.Series
+    members: Membership
     numbers: pl.Series
     failed: Mapping[str, pl.Series]
     """Column to the rows whose cell is no value of its dtype."""
@@ -40,7 +40,8 @@ class Judgement:
 
     broken: dict[str, pl.Series] = field(default_factory=dict)
     warned: dict[str, pl.Series] = field(default_factory=dict)
-    table_warnings: Counter[str] = field(default_factory=Counter)
+    table_warnings: set[tuple[str, str]] = field(default_factory=set)
+    """(rule, arrival)"""
     holds: list[tuple[str, str, str]] = field(default_factory=list)
     """(arrival, rule, why)"""
 
@@ -50,10 +51,10 @@ class Judgement:
             known = self.broken if rule.severity is Severity.ERROR else self.warned
             known[rule.id] = mask if rule.id not in known else known[rule.id] | mask
 
-    def hold(self, rule: Rule, arrival: str, why: str, arrivals: pl.Series) -> None:
+    def hold(self, rule: Rule, arrival: str, why: str, members: Membership) -> None:
         """Hold `arrival`: every row of it breaks the rule."""
         self.holds.append((arrival, rule.id, why))
-        mask = arrivals == arrival
+        mask = members.rows_of([arrival])
         if mask.any():
             self.broken[rule.id] = (
                 mask if rule.id not in self.broken else self.broken[rule.id] | mask
@@ -78,10 +79,8 @@ class Judge:
         """Empty cells where there may be none; NaN counts as empty, as in Pandera."""
         for one in rules:
             values = self.rows.frame.get_column(one.column)
-            is_empty = values.is_null()
-            if values.dtype.is_float():
-                is_empty |= values.is_nan().fill_null(value=False)
-            self._add(one.rule, is_empty, (one.column,))
+            if values.null_count() or values.dtype.is_float():
+                self._add(one.rule, _is_empty(values), (one.column,))
 
     def key_not_null(self, rule: Rule) -> None:
         """Rows without a whole key, whether their arrival has the columns or not."""
@@ -92,14 +91,13 @@ class Judge:
 
     def unique(self, rules: Sequence[UniqueRule]) -> None:
         """Rows that share with another of their arrival what must be theirs alone."""
-        codes = arrival_codes(self.rows.arrivals) if rules else None
         known: dict[tuple[frozenset[str], str], pl.Series] = {}
         for one in rules:
             same = (frozenset(one.columns), one.report)
             if same not in known:
                 known[same] = repeated(
                     self.rows.frame.select(one.columns),
-                    codes,
+                    self.rows.members.codes,
                     self.rows.numbers,
                     self._taking_part(one.columns),
                     one.report,
@@ -152,41 +150,34 @@ class Judge:
             lacking = [name for name in one.rule.columns if name in absent]
             if lacking and one.column not in absent:
                 why = f"it looks at {', '.join(lacking)}, which the arrival does not have"
-                self.judgement.hold(one.rule, arrival, why, self.rows.arrivals)
+                self.judgement.hold(one.rule, arrival, why, self.rows.members)
 
     def _by_arrival(self, rules: Sequence[CheckRule]) -> None:
-        for arrival, positions in self._arrivals():
+        members = self.rows.members
+        for arrival, positions in members.groups(self.rows.every_arrival, self.rows.numbers):
             absent = self.rows.absent.get(arrival, frozenset())
-            frame = self.rows.frame[positions].drop(absent, strict=False)
+            whole = self.rows.frame if positions is None else self.rows.frame[positions]
+            frame = whole.drop(absent, strict=False)
             for one in rules:
                 if one.column in absent:
                     continue
                 is_table = one.rule.tier is Tier.TABLE
-                verdict = run_check(one.check, one.key, frame, has_rows=not is_table)
-                if isinstance(verdict, pl.Series):
-                    nobody = pl.zeros(self.rows.frame.height, dtype=pl.Boolean, eager=True)
-                    bad = positions.filter(verdict)
-                    self._add(one.rule, nobody.scatter(bad, True), one.rule.columns)
-                else:
+                verdict = run_check(one.check, one.key, one.seen_of(frame), has_rows=not is_table)
+                if isinstance(verdict, TableVerdict):
                     self._table(one.rule, arrival, verdict)
+                    continue
+                if positions is not None:
+                    nobody = pl.zeros(self.rows.frame.height, dtype=pl.Boolean, eager=True)
+                    verdict = nobody.scatter(positions.filter(verdict), True)
+                self._add(one.rule, verdict, one.rule.columns)
 
     def _table(self, rule: Rule, arrival: str, verdict: TableVerdict) -> None:
         if verdict.is_kept:
             return
         if rule.severity is Severity.WARNING and not verdict.has_raised:
-            self.judgement.table_warnings[rule.id] += 1
+            self.judgement.table_warnings.add((rule.id, arrival))
         else:
-            self.judgement.hold(rule, arrival, verdict.why, self.rows.arrivals)
-
-    def _arrivals(self) -> Iterator[tuple[str, pl.Series]]:
-        """Each arrival with the positions of its rows, in the order of its records."""
-        index = pl.DataFrame([self.rows.arrivals.alias("a"), self.rows.numbers.alias("n")])
-        ordered = index.with_row_index("at").sort("n", maintain_order=True)
-        groups = ordered.group_by("a", maintain_order=True).agg("at")
-        positions = dict(zip(groups["a"], groups["at"], strict=True))
-        nothing = pl.Series("at", [], dtype=pl.UInt32)
-        for arrival in self.rows.every_arrival:
-            yield arrival, positions.get(arrival, nothing)
+            self.judgement.hold(rule, arrival, verdict.why, self.rows.members)
 
     def _add(self, rule: Rule, mask: pl.Series, columns: Sequence[str]) -> None:
         """Note who breaks `rule`, except where one of `columns` has no value to be judged.
@@ -204,7 +195,7 @@ class Judge:
             if any(column in absent for column in columns)
         ]
         if without:
-            mask &= ~self.rows.arrivals.is_in(without)
+            mask &= ~self.rows.members.rows_of(without)
         self.judgement.add(rule, mask)
 
     def _failed(self, columns: Iterable[str]) -> list[pl.Series]:
@@ -225,7 +216,7 @@ class Judge:
             if all(column in absent for column in columns)
         ]
         if lacking:
-            outside.append(self.rows.arrivals.is_in(lacking))
+            outside.append(self.rows.members.rows_of(lacking))
         if not outside:
             return None
         return self._less(pl.ones(len(outside[0]), dtype=pl.Boolean, eager=True), outside)

@@ -197,3 +197,29 @@ def _comparable(values: pl.Series, dtype: pl.DataType, use: ReferenceUse) -> pl.
         reason = f"{values.name} is {values.dtype}, which never equals the contract's {dtype}"
         raise ReferenceDown(use.outcome, reason)
     return cast_lossless(values, dtype)
+
+
+def reference_versions(
+    uses: Sequence[ReferenceUse],
+    frames: Mapping[str, pl.DataFrame],
+    versions: Mapping[str, str] | None,
+) -> dict[str, str]:
+    """What each reference was when values were looked up in it.
+
+    Args:
+        uses: The lookups of a contract.
+        frames: The rows of each reference.
+        versions: What is known as their versions; where nothing is, the number of rows and a sum
+            of their hashes say it, whatever the order of the rows.
+    """
+    said: dict[str, str] = {}
+    columns: dict[str, list[str]] = {use.outcome: [] for use in uses}
+    for use in uses:
+        columns[use.outcome] += use.columns
+    for outcome, names in columns.items():
+        if versions is not None and outcome in versions:
+            said[outcome] = versions[outcome]
+        elif outcome in frames:
+            rows = frames[outcome].select(list(dict.fromkeys(names)))
+            said[outcome] = f"{rows.height}:{rows.hash_rows().sum() % 2**64:016x}"
+    return said

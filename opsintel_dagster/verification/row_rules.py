@@ -19,13 +19,13 @@ def masks(
     if not rules:
         return
     try:
-        judged = frame.select(mask.alias(one.rule.id) for one, mask in rules)
+        judged = frame.select(mask.alias(str(i)) for i, (_, mask) in enumerate(rules))
     except pl.exceptions.PolarsError:
         for one, mask in rules:
             yield one, _mask_alone(frame, mask)
         return
-    for one, _ in rules:
-        yield one, judged.get_column(one.rule.id)
+    for (one, _), verdict in zip(rules, judged, strict=True):
+        yield one, verdict
 
 
 def _mask_alone(frame: pl.DataFrame, mask: pl.Expr) -> pl.Series | None:

@@ -5,23 +5,17 @@ its checks in `recording` and `judging`.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pandera.polars as pa
 import polars as pl
 from pandera.api.checks import Check
 from pandera.api.hypotheses import Hypothesis
-from pandera.engines import polars_engine
-from pandera.errors import SchemaInitError
 
-from opsintel_dagster.errors import ContractError
+from opsintel_dagster.verification.accepted_schemas import as_schema
+from opsintel_dagster.verification.column_dtypes import default_value, plain_dtype
 from opsintel_dagster.verification.problems import ContractProblem
-
-_USE_POLARS: Final = (
-    "Import pandera.polars as pa; Column, Field and the built-in checks keep their names, custom "
-    "checks take (lazyframe, key) and return lazyframe.select(expression)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +32,10 @@ class ContractColumn:
     default: Any = None
     is_pii: bool = False
     description: str = ""
+    pattern: str | None = None
+    """The expression whose matches this column stands for; None for a column by name."""
+    sees_itself_only: bool = False
+    """Whether Pandera hands the checks this column and no other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +44,10 @@ class SchemaFacts:
 
     name: str
     columns: Mapping[str, ContractColumn]
+    patterns: Mapping[str, ContractColumn]
+    """Columns declared by a pattern, under what the user wrote, less `^` and `$`."""
+    order: tuple[str, ...]
+    """Names of columns and patterns as they were declared."""
     checks: tuple[Check, ...]
     unique: tuple[tuple[str, ...], ...]
     report_duplicates: str
@@ -55,6 +57,20 @@ class SchemaFacts:
     refused: frozenset[str]
     """Declared columns that are missing in `columns` because of a problem of their own."""
 
+    @property
+    def declared(self) -> dict[str, ContractColumn]:
+        """Columns and patterns in their order; a pattern stands for a column that may be absent."""
+        both = {**self.columns}
+        both |= {name: replace(one, is_required=False) for name, one in self.patterns.items()}
+        return {name: both[name] for name in self.order}
+
+    def seen_by(self, column: str | None) -> dict[str, ContractColumn]:
+        """The columns that a check of `column` is handed; of the whole frame if that is None."""
+        declared = self.declared
+        if column is not None and declared[column].sees_itself_only:
+            return {column: declared[column]}
+        return declared
+
 
 def read_schema(schema: object) -> tuple[SchemaFacts, list[ContractProblem]]:
     """The facts of `schema` and every reason why it cannot be verified exactly.
@@ -62,7 +78,7 @@ def read_schema(schema: object) -> tuple[SchemaFacts, list[ContractProblem]]:
     Raises:
         ContractError: `schema` is no schema of `pandera.polars`, so nothing of it can be read.
     """
-    declared = _as_schema(schema)
+    declared = as_schema(schema)
     problems: list[ContractProblem] = []
     if declared.parsers:
         problems.append(_parsers("the schema"))
@@ -70,47 +86,39 @@ def read_schema(schema: object) -> tuple[SchemaFacts, list[ContractProblem]]:
         problems.append(
             ContractProblem("the schema", "it has no columns", "Declare the columns that matter")
         )
-    columns = {
-        str(name): read
-        for name, column in declared.columns.items()
-        if (read := _read_column(str(name), column, declared, problems)) is not None
+    read = {
+        _called(str(name), column, declared): _read_column(str(name), column, declared, problems)
+        for name, column in (declared.columns or _any_column(declared)).items()
     }
+    known = {name: column for name, column in read.items() if column is not None}
+    columns = {name: column for name, column in known.items() if column.pattern is None}
     unique = _unique_sets(declared, problems)
     _only_plain_checks("the schema", declared.checks, problems)
     facts = SchemaFacts(
         name=str(declared.name or "schema"),
         columns=columns,
+        patterns={name: column for name, column in known.items() if column.pattern is not None},
+        order=tuple(known),
         checks=tuple(declared.checks),
         unique=unique,
         report_duplicates=declared.report_duplicates,
         is_strict=declared.strict is True,
         is_ordered=bool(declared.ordered),
         adds_missing=bool(declared.add_missing_columns),
-        refused=frozenset(map(str, declared.columns)) - columns.keys(),
+        refused=frozenset(read) - known.keys(),
     )
     return facts, problems
 
 
-def _as_schema(schema: object) -> pa.DataFrameSchema:
-    if isinstance(schema, pa.DataFrameSchema):
-        return schema
-    name = getattr(schema, "__name__", type(schema).__name__)
-    if isinstance(schema, type) and issubclass(schema, pa.DataFrameModel):
-        try:
-            return schema.to_schema()
-        except (SchemaInitError, TypeError, ValueError, AttributeError) as error:
-            fix = "Mend the model until `to_schema()` works"
-            problem = ContractProblem(name, f"Pandera cannot build it: {error}", fix)
-            raise ContractError(name, [problem]) from error
-    kind = schema if isinstance(schema, type) else type(schema)
-    origin = next((c.__module__ for c in kind.__mro__ if c.__module__.startswith("pandera.")), "")
-    if origin:
-        backend = origin.split(".")[2] if origin.startswith("pandera.api.") else origin
-        reason = f"it is a schema of pandera.{backend}; contracts are verified by Polars"
-        raise ContractError(name, [ContractProblem(name, reason, _USE_POLARS)])
-    reason = f"a {kind.__name__} is no contract"
-    fix = "Give a pandera.polars DataFrameModel class or DataFrameSchema"
-    raise ContractError(name, [ContractProblem(name, reason, fix)])
+def _any_column(schema: pa.DataFrameSchema) -> dict[str, pa.Column]:
+    """A schema with a dtype and no columns says of every column that it has the dtype."""
+    every = pa.Column(schema.dtype, name="^.*$", regex=True, required=False)
+    return {} if schema.dtype is None else {"^.*$": every}
+
+
+def _called(name: str, column: Any, schema: pa.DataFrameSchema) -> str:
+    plain = name.removeprefix("^").removesuffix("$") if column.regex else name
+    return name if plain in schema.columns else plain
 
 
 def _parsers(where: str) -> ContractProblem:
@@ -143,20 +151,25 @@ def _read_column(
     if name.startswith("_"):
         refuse("names that begin with _ belong to the control columns", "Rename the column")
     if column.regex:
-        refuse("a pattern names no column before data is seen", "List the columns one by one")
+        _only_a_pattern(column, refuse)
     if column.parsers:
         problems.append(_parsers(where))
     _only_plain_checks(where, column.checks, problems)
-    dtype = _plain_dtype(schema.dtype or column.dtype, refuse)
+    dtype = plain_dtype(schema.dtype or column.dtype, refuse)
     default = column.default
-    if default is not None and dtype is not None and not _is_value_of(default, dtype):
-        refuse(f"the default {default!r} is no value of {dtype}", "Give a plain value of the dtype")
+    if default is not None and dtype is not None:
+        value = default_value(default, dtype)
+        if value is None:
+            fix = "Give a plain value of the dtype"
+            refuse(f"the default {default!r} is no value of {dtype}", fix)
+        elif isinstance(default, pl.Expr):
+            default = value.item()
     if column.unique and dtype is not None and isinstance(dtype, pl.Object):
         refuse(f"{dtype} cannot be compared", "Drop unique=True")
     if len(problems) > before or dtype is None:
         return None
     return ContractColumn(
-        name=name,
+        name=_called(name, column, schema),
         dtype=dtype,
         checks=tuple(column.checks),
         is_nullable=bool(column.nullable),
@@ -166,55 +179,18 @@ def _read_column(
         default=default,
         is_pii=(column.metadata or {}).get("pii") is True,
         description=column.description or column.title or "",
+        pattern=column.selector if column.regex else None,
+        sees_itself_only=column.regex and all(one.regex for one in schema.columns.values()),
     )
 
 
-def _is_value_of(default: object, dtype: pl.DataType) -> bool:
-    if isinstance(default, pl.Expr):
-        return False
+def _only_a_pattern(column: Any, refuse: Callable[[str, str], None]) -> None:
     try:
-        # The very conversion Pandera makes of a default.
-        return pl.select(pl.lit(default, dtype=dtype)).to_series().null_count() == 0
-    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
-        return False
-
-
-def _plain_dtype(declared: Any, refuse: Callable[[str, str], None]) -> pl.DataType | None:
-    """The one Polars dtype a Pandera dtype stands for, if it stands for one."""
-    why = _why_no_verdict(declared)
-    if why is not None:
-        refuse(*why)
-        return None
-    dtype = declared.type
-    if isinstance(dtype, type):
-        try:
-            dtype = dtype()
-        except TypeError:
-            refuse(f"{dtype.__name__} alone is no dtype", f"Complete it: pl.{dtype.__name__}(...)")
-            return None
-    if not isinstance(dtype, pl.DataType) or isinstance(dtype, pl.Object | pl.Null | pl.Unknown):
-        refuse(f"{dtype} is no dtype a text can become", "Use a Polars dtype that has values")
-        return None
-    return dtype
-
-
-def _why_no_verdict(declared: Any) -> tuple[str, str] | None:
-    """Reason and fix, where a Pandera dtype gives no verdict per cell."""
-    match declared:
-        case None:
-            why = "it has no dtype, so neither cells nor routes can be typed", "Give it one"
-        case polars_engine.PanderaSchema() | polars_engine.PydanticModel():
-            fix = "Use pl.Struct, or flatten it to columns"
-            why = "a nested schema has no verdict per cell", fix
-        case polars_engine.Category():
-            fix = "Use pl.Enum([...]), or a String with isin"
-            why = "pandera's Category has no verdict per cell", fix
-        case polars_engine.DateTime(time_zone_agnostic=True):
-            fix = "Name the zone: pl.Datetime('us', 'UTC')"
-            why = "any time zone is no dtype a cell can get", fix
-        case _:
-            return None
-    return why
+        pl.Series(["x"]).str.contains(column.selector)
+    except pl.exceptions.PolarsError as error:
+        refuse(f"Polars cannot read the pattern: {error}", "Use the syntax of Rust's regex")
+    if (column.metadata or {}).get("pii") is True:
+        refuse("a pattern cannot say which columns are personal data", "Name those columns")
 
 
 def _unique_sets(

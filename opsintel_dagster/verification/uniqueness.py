@@ -1,23 +1,35 @@
 """Which rows share values with another row of the same arrival.
 
 Equality is that of Polars' `is_duplicated`, which is Pandera's: null equals null, NaN equals NaN,
-0.0 equals -0.0. Which of the equal rows are condemned is the schema's `report_duplicates`, by
-the record number, so that neither the order of rows nor the cut of batches matters. (Pandera's own
-Polars backend reads that option and condemns all of them.)
+0.0 equals -0.0. Rows are hashed, the hashes sorted and neighbours compared; only rows whose hash
+is not theirs alone are then compared by their values. So a set without duplicates, the usual case,
+costs a sort of integers, and a collision costs time and never a verdict.
+
+Which of the equal rows are condemned is the schema's `report_duplicates`, by the record number, so
+that neither the order of rows nor the cut of batches matters. (Pandera's own Polars backend reads
+that option and condemns all of them.)
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import polars as pl
 
 _ARRIVAL, _ROW = "_arrival", "_row"
 
+HashRows = Callable[[pl.DataFrame], pl.Series]
+"""A number for each row, the same for equal rows. It need not be a good one."""
 
-def arrival_codes(arrivals: pl.Series) -> pl.Series | None:
-    """A number per arrival, cheaper to compare than its id; None if all rows are of one."""
-    if arrivals.n_unique() <= 1:
-        return None
-    return arrivals.rank("dense").cast(pl.UInt32).alias(_ARRIVAL)
+
+def hash_rows(values: pl.DataFrame) -> pl.Series:
+    """Polars' hash, which knows that NaN equals NaN and 0.0 equals -0.0."""
+    return values.hash_rows()
+
+
+def shared(hashes: pl.Series) -> pl.Series:
+    """The hashes that more than one row has, sorted."""
+    ordered = hashes.sort()
+    same = ordered.slice(1) == ordered.slice(0, max(len(ordered) - 1, 0))
+    return ordered.slice(1).filter(same).unique(maintain_order=True)
 
 
 def repeated(
@@ -26,6 +38,7 @@ def repeated(
     rows: pl.Series,
     taking_part: pl.Series | None,
     report: str = "all",
+    hashed: HashRows = hash_rows,
 ) -> pl.Series:
     """Mask of the rows whose values another row of their arrival has too.
 
@@ -35,18 +48,29 @@ def repeated(
         rows: Record numbers, which decide what is first.
         taking_part: Rows to look at; None for all. The others are neither condemned nor compared.
         report: `all`, or the occurrence that stays: `exclude_first`, `exclude_last`.
+        hashed: The hash.
     """
-    frame = values if codes is None else values.with_columns(codes)
+    frame = values if codes is None else values.with_columns(codes.alias(_ARRIVAL))
     if taking_part is not None:
-        inner = repeated(
-            values.filter(taking_part),
-            None if codes is None else codes.filter(taking_part),
-            rows.filter(taking_part),
-            None,
-            report,
-        )
+        inner = _repeated(frame.filter(taking_part), rows.filter(taking_part), report, hashed)
         nobody = pl.zeros(values.height, dtype=pl.Boolean, eager=True)
         return nobody.scatter(taking_part.arg_true(), inner)
+    return _repeated(frame, rows, report, hashed)
+
+
+def _repeated(frame: pl.DataFrame, rows: pl.Series, report: str, hashed: HashRows) -> pl.Series:
+    hashes = hashed(frame)
+    suspicious = shared(hashes)
+    nobody = pl.zeros(frame.height, dtype=pl.Boolean, eager=True)
+    if suspicious.is_empty():
+        return nobody
+    at = hashes.is_in(suspicious.implode()).arg_true()
+    candidates = frame[at]
+    return nobody.scatter(at, exactly_repeated(candidates, rows.gather(at), report))
+
+
+def exactly_repeated(frame: pl.DataFrame, rows: pl.Series, report: str) -> pl.Series:
+    """The same of few rows, by their values alone."""
     by = frame.columns
     one = pl.col(by[0]) if len(by) == 1 else pl.struct(by)
     mask = frame.select(one.is_duplicated().alias("repeated")).to_series()

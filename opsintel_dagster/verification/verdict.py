@@ -1,10 +1,13 @@
 """What verifying a batch found."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import polars as pl
+
+from opsintel_dagster.verification.details import details
+from opsintel_dagster.verification.rules import Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,19 @@ class Verdict:
     hold_reasons: Mapping[str, tuple[str, ...]]
     """The same arrivals, with a sentence for each of those rules that names the columns."""
     warned: Mapping[str, int]
+    references: Mapping[str, str]
+    """Reference to the version of it that values were looked up in."""
+    _rules: tuple[Rule, ...]
+    _absent: Mapping[str, Collection[str]]
+
+    def details(self) -> pl.DataFrame:
+        """What each rule says of each quarantined row: `valid`, `invalid` or `unknown`.
+
+        Unknown is what was not judged: everything of an unreadable row or of an arrival held for
+        its columns, and the rules over a cell that is no value or over a column that is not there.
+        Returns `_arrival` and `_row` as far as the input has them, and one column for each rule.
+        """
+        return details(self.quarantine, self._rules, self._absent)
 
     def counts(self) -> dict[str, int]:
         """How many quarantined rows break each rule; a row that breaks two counts in both."""

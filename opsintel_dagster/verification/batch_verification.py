@@ -1,0 +1,100 @@
+"""Verifying one batch in memory: typing, judging and splitting, in this order."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from opsintel_dagster.verification.arrivals import Presence, look_at_columns
+from opsintel_dagster.verification.cells import TypedCells, type_cells
+from opsintel_dagster.verification.judging import Judge, Judgement, Rows
+from opsintel_dagster.verification.membership import Membership
+from opsintel_dagster.verification.patterns import BoundRules
+from opsintel_dagster.verification.rules import ARRIVAL_COLUMNS, READABLE
+from opsintel_dagster.verification.schema_reading import SchemaFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A batch with typed cells, ready to be judged."""
+
+    raw: pl.DataFrame
+    presence: Presence
+    unjudged: pl.Series | None
+    """Per row of `raw` the one reason why it is not judged; None if every row is."""
+    cells: TypedCells
+    rows: Rows
+
+
+def prepare(
+    raw: pl.DataFrame,
+    members: Membership,
+    facts: SchemaFacts,
+    bound: BoundRules,
+    *,
+    null_values: Collection[str],
+    columns_of: Mapping[str, Collection[str]] | None = None,
+    every: Collection[str] = (),
+) -> Prepared:
+    """Look at the columns, set aside what cannot be judged, and type the rest.
+
+    Args:
+        raw: The batch, with `_row`.
+        members: Whose rows those are.
+        facts: The contract as declared.
+        bound: The contract as it applies to the columns of `raw`.
+        null_values: Texts that stand for null.
+        columns_of: The columns of each arrival; None if all have those of `raw`.
+        every: Arrivals to judge even if they have no rows here.
+    """
+    columns = bound.facts.columns
+    presence = look_at_columns(raw, members, facts, columns, columns_of)
+    unjudged = _unjudged(raw, members, presence)
+    judged, own = raw, members
+    if unjudged is not None:
+        is_judged = unjudged.is_null()
+        judged, own = raw.filter(is_judged), members.filter(is_judged)
+    cells = type_cells(judged, columns, null_values)
+    arrivals = dict.fromkeys([*presence.arrivals, *every])
+    rows = Rows(
+        frame=cells.frame,
+        members=own,
+        numbers=judged.get_column("_row"),
+        failed=cells.failed,
+        every_arrival=[a for a in arrivals if a not in presence.held],
+        absent={a: c for a, c in presence.absent.items() if a not in presence.held},
+    )
+    return Prepared(raw, presence, unjudged, cells, rows)
+
+
+def judge(
+    prepared: Prepared,
+    bound: BoundRules,
+    references: Mapping[str, pl.DataFrame],
+    *,
+    is_part: bool,
+) -> Judgement:
+    """Every rule on every row; `is_part` leaves out those that only a whole arrival can break."""
+    compiled = bound.compiled
+    judge = Judge(prepared.rows, references)
+    judge.coerce(compiled.coerce)
+    judge.not_null(compiled.not_null)
+    if compiled.key_not_null is not None:
+        judge.key_not_null(compiled.key_not_null)
+    judge.unique(compiled.unique)
+    judge.checks([one for one in compiled.checks if not (is_part and one.rule.is_about_arrival)])
+    return judge.judgement
+
+
+def _unjudged(raw: pl.DataFrame, members: Membership, presence: Presence) -> pl.Series | None:
+    reasons: list[tuple[pl.Series, str]] = []
+    if presence.held:
+        reasons.append((members.rows_of(list(presence.held)), ARRIVAL_COLUMNS))
+    if "_problem" in raw.columns and raw.get_column("_problem").null_count() < raw.height:
+        reasons.append((raw.get_column("_problem").is_not_null(), READABLE))
+    if not reasons:
+        return None
+    unjudged = pl.Series("_alone", [None], dtype=pl.String).new_from_index(0, raw.height)
+    for mask, reason in reasons:
+        unjudged = unjudged.zip_with(~mask, pl.Series([reason]))
+    return unjudged if unjudged.null_count() < raw.height else None
