@@ -10,11 +10,12 @@ from opsintel_dagster.verification.rules import (
     Severity,
     Tier,
 )
-from opsintel_dagster.verification.verdict import Verdict
+from opsintel_dagster.verification.verdict import FilesVerdict, Verdict
 
 __all__ = [
     "RESERVED_RULES",
     "Contract",
+    "FilesVerdict",
     "ReferenceUse",
     "Rule",
     "Severity",

@@ -83,16 +83,26 @@ def _unreadable(
     binary value can, so the arrival is held before it would become an empty cell.
     """
     complaints: dict[str, list[str]] = {}
-    for name, column in columns.items():
-        source = raw.schema.get(name)
-        if source is None or source == column.dtype or not reads_every_text(column.dtype):
-            continue
-        if is_text(source) or are_of_one_kind(source, column.dtype):
-            continue
+    for name in of_another_kind(raw.schema, columns):
         for arrival in members.names_at(raw.get_column(name).is_not_null()):
-            said = f"{name} is {source}, of which no value is a {column.dtype}"
+            said = f"{name} is {raw.schema[name]}, of which no value is a {columns[name].dtype}"
             complaints.setdefault(arrival, []).append(said)
     return complaints
+
+
+def of_another_kind(
+    sources: Mapping[str, pl.DataType], columns: Mapping[str, ContractColumn]
+) -> list[str]:
+    """Columns that take every text and come with a dtype of which no value has a text."""
+    return [
+        name
+        for name, column in columns.items()
+        if name in sources
+        and reads_every_text(column.dtype)
+        and sources[name] != column.dtype
+        and not is_text(sources[name])
+        and not are_of_one_kind(sources[name], column.dtype)
+    ]
 
 
 def _complaints(

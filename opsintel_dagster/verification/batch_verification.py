@@ -5,13 +5,12 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from opsintel_dagster.verification.arrivals import Presence, look_at_columns
+from opsintel_dagster.verification.arrivals import Presence
 from opsintel_dagster.verification.cells import TypedCells, type_cells
 from opsintel_dagster.verification.judging import Judge, Judgement, Rows
 from opsintel_dagster.verification.membership import Membership
 from opsintel_dagster.verification.patterns import BoundRules
 from opsintel_dagster.verification.rules import ARRIVAL_COLUMNS, READABLE
-from opsintel_dagster.verification.schema_reading import SchemaFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,39 +28,31 @@ class Prepared:
 def prepare(
     raw: pl.DataFrame,
     members: Membership,
-    facts: SchemaFacts,
+    presence: Presence,
     bound: BoundRules,
-    *,
     null_values: Collection[str],
-    columns_of: Mapping[str, Collection[str]] | None = None,
-    every: Collection[str] = (),
 ) -> Prepared:
-    """Look at the columns, set aside what cannot be judged, and type the rest.
+    """Set aside what cannot be judged, and type the rest.
 
     Args:
         raw: The batch, with `_row`.
         members: Whose rows those are.
-        facts: The contract as declared.
+        presence: Which columns their arrivals have.
         bound: The contract as it applies to the columns of `raw`.
         null_values: Texts that stand for null.
-        columns_of: The columns of each arrival; None if all have those of `raw`.
-        every: Arrivals to judge even if they have no rows here.
     """
-    columns = bound.facts.columns
-    presence = look_at_columns(raw, members, facts, columns, columns_of)
     unjudged = _unjudged(raw, members, presence)
     judged, own = raw, members
     if unjudged is not None:
         is_judged = unjudged.is_null()
         judged, own = raw.filter(is_judged), members.filter(is_judged)
-    cells = type_cells(judged, columns, null_values)
-    arrivals = dict.fromkeys([*presence.arrivals, *every])
+    cells = type_cells(judged, bound.facts.columns, null_values)
     rows = Rows(
         frame=cells.frame,
         members=own,
         numbers=judged.get_column("_row"),
         failed=cells.failed,
-        every_arrival=[a for a in arrivals if a not in presence.held],
+        every_arrival=[a for a in presence.arrivals if a not in presence.held],
         absent={a: c for a, c in presence.absent.items() if a not in presence.held},
     )
     return Prepared(raw, presence, unjudged, cells, rows)

@@ -13,6 +13,9 @@ from opsintel_dagster.verification.running import TableVerdict, run_check
 from opsintel_dagster.verification.schema_reading import ContractColumn
 from opsintel_dagster.verification.separable import is_row_wise, keeps_length
 
+Compared = tuple[frozenset[str], str]
+"""The columns whose values are compared, and which of equal rows are condemned."""
+
 
 @dataclass(frozen=True, slots=True)
 class CellRule:
@@ -31,6 +34,11 @@ class UniqueRule:
     report: str
     ignores_null: bool
     """Whether rows with a null among the columns are left in peace (the key's are)."""
+
+    @property
+    def compared(self) -> "Compared":
+        """What is compared for it; two rules may share that."""
+        return frozenset(self.columns), self.report
 
 
 @dataclass(frozen=True, slots=True)

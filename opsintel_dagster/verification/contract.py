@@ -3,23 +3,27 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
 import polars as pl
 
+from opsintel_dagster.verification.arrivals import look_at_columns
 from opsintel_dagster.verification.batch_verification import judge, prepare
 from opsintel_dagster.verification.compiling import CompiledRules, compile_rules
 from opsintel_dagster.verification.explaining import explain
+from opsintel_dagster.verification.file_verification import ROWS_PER_PART, FileVerification
 from opsintel_dagster.verification.fingerprints import fingerprint
-from opsintel_dagster.verification.inputs import INPUT, as_frame, numbered
+from opsintel_dagster.verification.inputs import INPUT, as_frame, numbered, open_source
 from opsintel_dagster.verification.membership import Membership
 from opsintel_dagster.verification.patterns import BoundRules, bind
 from opsintel_dagster.verification.references import reference_versions
 from opsintel_dagster.verification.rules import ReferenceUse, Rule
 from opsintel_dagster.verification.schema_reading import SchemaFacts, read_schema
 from opsintel_dagster.verification.splitting import split
-from opsintel_dagster.verification.verdict import Verdict
+from opsintel_dagster.verification.uniqueness import HashRows, hash_rows
+from opsintel_dagster.verification.verdict import FilesVerdict, Verdict
 
 _NO_REFERENCES: Final[Mapping[str, pl.DataFrame]] = MappingProxyType({})
 
@@ -123,9 +127,8 @@ class Contract:
         known = {**self._references, **references}
         brought = chain.from_iterable((columns_of or {}).values())
         bound = self._bind([*raw.columns, *brought])
-        prepared = prepare(
-            raw, members, self._facts, bound, null_values=self.null_values, columns_of=columns_of
-        )
+        presence = look_at_columns(raw, members, self._facts, bound.facts.columns, columns_of)
+        prepared = prepare(raw, members, presence, bound, self.null_values)
         judgement = judge(prepared, bound, known, is_part="_standing" in raw.columns)
         return split(
             prepared,
@@ -133,6 +136,50 @@ class Contract:
             rules=self.rules,
             references=reference_versions(self.references, known, versions),
         )
+
+    def verify_files(
+        self,
+        source: str | Path | pl.LazyFrame,
+        valid: str | Path,
+        quarantine: str | Path,
+        *,
+        references: Mapping[str, pl.DataFrame] = _NO_REFERENCES,
+        versions: Mapping[str, str] | None = None,
+        rows_per_part: int = ROWS_PER_PART,
+        hashed: HashRows = hash_rows,
+    ) -> FilesVerdict:
+        """Split an input of any size into two Parquet files, with memory for a few parts of it.
+
+        The rows are read once; for each set of columns that must be unique those columns are read
+        before, at eight bytes a row. Only rules `explain` shows in other tiers than `row` and are
+        not about uniqueness need memory for all rows of the columns they look at.
+
+        Args:
+            source: A Parquet or CSV file (a pattern names several, which are one arrival), or any
+                LazyFrame without `_arrival`. CSV is read as text.
+            valid: The file for rows that keep the contract.
+            quarantine: The file for those that do not, with `_rules`.
+            references: As in `verify`.
+            versions: As in `verify`.
+            rows_per_part: How many rows are in memory at a time.
+            hashed: How compared rows are hashed; for tests, which want collisions.
+
+        Raises:
+            ReferenceDown: A reference of the contract is missing, empty or lacks the columns.
+            ValueError: The source is of no known format, or is several arrivals.
+        """
+        known = {**self._references, **references}
+        rows = open_source(source)
+        return FileVerification(
+            rules=self.rules,
+            facts=self._facts,
+            bound=self._bind(rows.collect_schema().names()),
+            null_values=self.null_values,
+            references=known,
+            versions=reference_versions(self.references, known, versions),
+            rows_per_part=rows_per_part,
+            hashed=hashed,
+        ).run(rows, Path(valid), Path(quarantine))
 
     def explain(self) -> pl.DataFrame:
         """How each rule is judged: `rule`, `column`, `tier`, `why`, and how heavy it weighs."""

@@ -1,5 +1,6 @@
 """What a contract verifies: batches with control columns, or any table as it is."""
 
+from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
@@ -36,3 +37,28 @@ def numbered(frame: pl.DataFrame) -> pl.DataFrame:
         return frame
     rows = pl.int_range(1, frame.height + 1, dtype=pl.Int64, eager=True).alias("_row")
     return frame.select(rows, *frame.columns)
+
+
+def open_source(source: str | Path | pl.LazyFrame) -> pl.LazyFrame:
+    """The rows of a Parquet or CSV file, unread; CSV as text, as what came in is kept.
+
+    CSV is read by Polars, which stops at a record with too many cells and completes one with too
+    few by empty ones. Ingestion, in front of an outcome, accounts for every line instead.
+
+    Raises:
+        ValueError: It has another suffix, or rows of several arrivals.
+    """
+    match source:
+        case pl.LazyFrame():
+            rows = source
+        case str() | Path() if str(source).endswith((".parquet", ".pq")):
+            rows = pl.scan_parquet(source)
+        case str() | Path() if str(source).endswith(".csv"):
+            rows = pl.scan_csv(source, infer_schema=False)
+        case _:
+            message = f"{source}: give a .parquet or .csv file, or scan it to a Polars LazyFrame"
+            raise ValueError(message)
+    if "_arrival" in rows.collect_schema():
+        message = "the source has a column _arrival: give the rows of one arrival, without it"
+        raise ValueError(message)
+    return rows

@@ -7,16 +7,20 @@ were cut nor on how rows were shuffled.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
 
 import polars as pl
 
-from opsintel_dagster.verification.compiled import CellRule, CheckRule, UniqueRule
+from opsintel_dagster.verification.compiled import CellRule, CheckRule, Compared, UniqueRule
 from opsintel_dagster.verification.membership import Membership
-from opsintel_dagster.verification.references import found_in
+from opsintel_dagster.verification.references import Lookups, known_values, look_up
 from opsintel_dagster.verification.row_rules import broken, masks
 from opsintel_dagster.verification.rules import Rule, Severity, Tier
 from opsintel_dagster.verification.running import TableVerdict, run_check
 from opsintel_dagster.verification.uniqueness import repeated
+
+_NOTHING: Final[Mapping[Compared, pl.Series]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +68,16 @@ class Judgement:
 class Judge:
     """One pass over the rows of one batch."""
 
-    def __init__(self, rows: Rows, references: Mapping[str, pl.DataFrame]) -> None:
+    def __init__(
+        self,
+        rows: Rows,
+        references: Mapping[str, pl.DataFrame],
+        lookups: Lookups | None = None,
+    ) -> None:
         self.rows = rows
         self.references = references
+        self.lookups = {} if lookups is None else lookups
+        """The values of references, kept for the next part of the same input."""
         self.judgement = Judgement()
 
     def coerce(self, rules: Iterable[CellRule]) -> None:
@@ -89,20 +100,26 @@ class Judge:
         mask = pl.select(pl.any_horizontal(empty)).to_series()
         self.judgement.add(rule, self._less(mask, self._failed(rule.columns)))
 
-    def unique(self, rules: Sequence[UniqueRule]) -> None:
-        """Rows that share with another of their arrival what must be theirs alone."""
-        known: dict[tuple[frozenset[str], str], pl.Series] = {}
+    def unique(
+        self, rules: Sequence[UniqueRule], given: Mapping[Compared, pl.Series] = _NOTHING
+    ) -> None:
+        """Rows that share with another of their arrival what must be theirs alone.
+
+        Args:
+            rules: The rules.
+            given: What a pass over the whole input has found already, where this is a part of it.
+        """
+        known = dict(given)
         for one in rules:
-            same = (frozenset(one.columns), one.report)
-            if same not in known:
-                known[same] = repeated(
+            if one.compared not in known:
+                known[one.compared] = repeated(
                     self.rows.frame.select(one.columns),
                     self.rows.members.codes,
                     self.rows.numbers,
-                    self._taking_part(one.columns),
+                    self.taking_part(one.columns),
                     one.report,
                 )
-            mask = known[same]
+            mask = known[one.compared]
             if one.ignores_null and mask.any():
                 empty = [_is_empty(values) for values in self.rows.frame.select(one.columns)]
                 mask &= ~pl.select(pl.any_horizontal(empty)).to_series()
@@ -110,24 +127,18 @@ class Judge:
 
     def checks(self, rules: Sequence[CheckRule]) -> None:
         """Every check of the schema, each in its tier."""
-        by_row: list[tuple[CheckRule, pl.Expr]] = []
-        by_arrival: list[CheckRule] = []
-        for one in rules:
-            if one.rule.reference is not None:
-                self._look_up(one)
-                continue
-            expressions = one.current_expressions()
-            if expressions is None:
-                by_arrival.append(one)
-            else:
-                by_row.append((one, broken(expressions, ignore_na=one.check.ignore_na)))
-        by_arrival += self._by_row(by_row)
+        by_row, by_arrival = as_judged_now(rules)
+        by_arrival += self.by_row(by_row)
         if by_arrival:
-            self._by_arrival(by_arrival)
+            self.by_arrival(by_arrival)
 
-    def _by_row(self, rules: Sequence[tuple[CheckRule, pl.Expr]]) -> list[CheckRule]:
+    def by_row(self, rules: Sequence[tuple[CheckRule, pl.Expr]]) -> list[CheckRule]:
         """Judge in one pass; returns the checks that raised, which then concern arrivals."""
         raised = []
+        for one, _ in rules:
+            if one.rule.reference is not None:
+                self._look_up(one)
+        rules = [(one, mask) for one, mask in rules if one.rule.reference is None]
         for one, mask in masks(self.rows.frame, rules):
             if mask is None:
                 raised.append(one)
@@ -140,7 +151,11 @@ class Judge:
         use = one.rule.reference
         if use is None:
             return
-        found = found_in(self.rows.frame.select(one.rule.columns), use, self.references)
+        asked = self.rows.frame.select(one.rule.columns)
+        if (use, one.rule.columns) not in self.lookups:
+            known = known_values(asked.schema, use, self.references)
+            self.lookups[use, one.rule.columns] = known
+        found = look_up(asked, self.lookups[use, one.rule.columns])
         self._hold_without_columns(one)
         self._add(one.rule, ~found.fill_null(value=True), one.rule.columns)
 
@@ -152,7 +167,8 @@ class Judge:
                 why = f"it looks at {', '.join(lacking)}, which the arrival does not have"
                 self.judgement.hold(one.rule, arrival, why, self.rows.members)
 
-    def _by_arrival(self, rules: Sequence[CheckRule]) -> None:
+    def by_arrival(self, rules: Sequence[CheckRule]) -> None:
+        """Let Pandera run the checks on each arrival."""
         members = self.rows.members
         for arrival, positions in members.groups(self.rows.every_arrival, self.rows.numbers):
             absent = self.rows.absent.get(arrival, frozenset())
@@ -207,7 +223,7 @@ class Judge:
             mask &= ~other
         return mask
 
-    def _taking_part(self, columns: Sequence[str]) -> pl.Series | None:
+    def taking_part(self, columns: Sequence[str]) -> pl.Series | None:
         """Rows whose values are there to be compared; an absent column counts as all null."""
         outside = self._failed(columns)
         lacking = [
@@ -227,3 +243,20 @@ def _is_empty(values: pl.Series) -> pl.Series:
     return (
         is_empty | values.is_nan().fill_null(value=False) if values.dtype.is_float() else is_empty
     )
+
+
+def as_judged_now(
+    rules: Iterable[CheckRule],
+) -> tuple[list[tuple[CheckRule, pl.Expr]], list[CheckRule]]:
+    """The rules one row decides, each with the mask of those that break it; and all others."""
+    by_row: list[tuple[CheckRule, pl.Expr]] = []
+    by_arrival: list[CheckRule] = []
+    for one in rules:
+        expressions = one.current_expressions()
+        if one.rule.reference is not None:
+            by_row.append((one, pl.lit(value=False)))
+        elif expressions is None:
+            by_arrival.append(one)
+        else:
+            by_row.append((one, broken(expressions, ignore_na=one.check.ignore_na)))
+    return by_row, by_arrival

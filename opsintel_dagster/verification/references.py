@@ -25,6 +25,9 @@ _at_hand: ContextVar[Mapping[str, pl.DataFrame]] = ContextVar(
     "references", default=MappingProxyType({})
 )
 
+Lookups = dict[tuple[ReferenceUse, tuple[str, ...]], pl.DataFrame]
+"""What was looked up in, and for which columns: its distinct values."""
+
 
 @contextmanager
 def references(frames: Mapping[str, pl.DataFrame]) -> Iterator[None]:
@@ -159,16 +162,32 @@ def found_in(
     Raises:
         ReferenceDown: The reference is not at hand, is empty, or lacks the columns.
     """
+    return look_up(frame, known_values(frame.schema, use, frames))
+
+
+def known_values(
+    asked: pl.Schema, use: ReferenceUse, frames: Mapping[str, pl.DataFrame]
+) -> pl.DataFrame:
+    """The distinct values of a reference, in dtypes that the columns `asked` can be compared with.
+
+    Raises:
+        ReferenceDown: The reference is not at hand, is empty, or lacks the columns.
+    """
     reference = _rows(use, frames)
     keys = {
-        f"k{i}": _comparable(reference.get_column(theirs), frame.schema[ours], use)
-        for i, (ours, theirs) in enumerate(zip(frame.columns, use.columns, strict=True))
+        f"k{i}": _comparable(reference.get_column(theirs), dtype, use)
+        for i, (dtype, theirs) in enumerate(zip(asked.dtypes(), use.columns, strict=True))
     }
-    known = pl.DataFrame(keys).drop_nulls().unique()
+    return pl.DataFrame(keys).drop_nulls().unique()
+
+
+def look_up(frame: pl.DataFrame, known: pl.DataFrame) -> pl.Series:
+    """Per row whether its values are among the known ones; null if one of them is null."""
+    keys = known.columns
     asked = frame.rename({ours: f"k{i}" for i, ours in enumerate(frame.columns)})
     found = asked.join(
         known.with_columns(found=pl.lit(value=True)),
-        on=list(keys),
+        on=keys,
         how="left",
         maintain_order="left",
     )

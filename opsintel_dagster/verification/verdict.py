@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import polars as pl
 
@@ -10,8 +11,34 @@ from opsintel_dagster.verification.details import details
 from opsintel_dagster.verification.rules import Rule
 
 
+class Counted:
+    """Counts that follow from how many rows break which set of rules."""
+
+    __slots__ = ()
+    warned: Mapping[str, int]
+
+    def cooccurrence_counts(self) -> dict[tuple[str, ...], int]:
+        """How many quarantined rows break exactly this set of rules, most frequent first."""
+        raise NotImplementedError
+
+    def counts(self) -> dict[str, int]:
+        """How many quarantined rows break each rule; a row that breaks two counts in both."""
+        total: Counter[str] = Counter()
+        for rules, rows in self.cooccurrence_counts().items():
+            for rule in rules:
+                total[rule] += rows
+        return dict(total)
+
+    def warnings(self) -> dict[str, int]:
+        """How many rows went on although they break a warning rule.
+
+        A rule with one answer for an arrival counts the arrivals.
+        """
+        return dict(self.warned)
+
+
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Counted):
     """Every row of the batch, in one of two frames, in the order in which it came."""
 
     valid: pl.DataFrame
@@ -37,21 +64,6 @@ class Verdict:
         """
         return details(self.quarantine, self._rules, self._absent)
 
-    def counts(self) -> dict[str, int]:
-        """How many quarantined rows break each rule; a row that breaks two counts in both."""
-        total: Counter[str] = Counter()
-        for rules, rows in self.cooccurrence_counts().items():
-            for rule in rules:
-                total[rule] += rows
-        return dict(total)
-
-    def warnings(self) -> dict[str, int]:
-        """How many rows went on although they break a warning rule.
-
-        A rule with one answer for an arrival counts the arrivals.
-        """
-        return dict(self.warned)
-
     def cooccurrence_counts(self) -> dict[tuple[str, ...], int]:
         """How many quarantined rows break exactly this set of rules, most frequent first."""
         sets = Counter(
@@ -60,4 +72,31 @@ class Verdict:
                 for rules, rows in self.quarantine.group_by("_rules").len().iter_rows()
             }
         )
-        return dict(sorted(sets.items(), key=lambda item: (-item[1], item[0])))
+        return most_frequent_first(sets)
+
+
+@dataclass(frozen=True, slots=True)
+class FilesVerdict(Counted):
+    """Every row of the input, in one of two Parquet files, in the order in which it came."""
+
+    valid: Path
+    """`_row` (and `_line`, where the input has it) and the contract's columns, typed."""
+    quarantine: Path
+    """The columns of the input and `_rules`."""
+    valid_rows: int
+    quarantine_rows: int
+    held: tuple[str, ...]
+    """The rules because of which the input as a whole is in quarantine."""
+    hold_reasons: tuple[str, ...]
+    warned: Mapping[str, int]
+    references: Mapping[str, str]
+    _sets: Mapping[tuple[str, ...], int]
+
+    def cooccurrence_counts(self) -> dict[tuple[str, ...], int]:
+        """How many quarantined rows break exactly this set of rules, most frequent first."""
+        return dict(self._sets)
+
+
+def most_frequent_first(sets: Mapping[tuple[str, ...], int]) -> dict[tuple[str, ...], int]:
+    """Sets of rules in the order in which somebody would mend them."""
+    return dict(sorted(sets.items(), key=lambda item: (-item[1], item[0])))
