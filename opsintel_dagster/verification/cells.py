@@ -34,11 +34,13 @@ def type_cells(
         null_values: Texts that stand for null in any column.
     """
     prepared = _without_null_tokens(raw, columns, null_values)
-    usual = prepared.select(
-        usual_form(pl.col(name), column.dtype).alias(name)
+    texts = {
+        name: usual_form(pl.col(name), column.dtype)
         for name, column in columns.items()
         if name in prepared.columns and _reads_text(prepared.schema[name], column.dtype)
-    )
+    }
+    # In `select` alone a dtype without a usual form, which is a literal, would be one row.
+    usual = prepared.with_columns(**texts).select(list(texts)) if texts else pl.DataFrame()
     typed: dict[str, pl.Series] = {}
     failed: dict[str, pl.Series] = {}
     for name, column in columns.items():

@@ -185,7 +185,9 @@ class Judge:
                 if positions is not None:
                     nobody = pl.zeros(self.rows.frame.height, dtype=pl.Boolean, eager=True)
                     verdict = nobody.scatter(positions.filter(verdict), True)
-                self._add(one.rule, verdict, one.rule.columns)
+                # A verdict given without the absent columns is one: it looked at what is there.
+                looked_at = one.rule.columns or self.rows.frame.columns
+                self.judgement.add(one.rule, self._less(verdict, self._failed(looked_at)))
 
     def _table(self, rule: Rule, arrival: str, verdict: TableVerdict) -> None:
         if verdict.is_kept:

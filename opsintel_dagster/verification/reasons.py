@@ -24,15 +24,20 @@ def words(masks: Mapping[str, pl.Series], rules: Sequence[str], rows: pl.Series)
         rows: Positions of the rows wanted.
     """
     number = {rule: i for i, rule in enumerate(rules)}
-    bits: list[list[pl.Series]] = [[] for _ in range(word_count(rules))]
-    for rule, mask in masks.items():
+    bits: list[list[pl.Expr]] = [[] for _ in range(word_count(rules))]
+    for i, rule in enumerate(masks):
         word, bit = divmod(number[rule], _BITS)
-        bits[word].append(mask.gather(rows).cast(pl.UInt64) * (1 << bit))
-    nothing = pl.Series([0], dtype=pl.UInt64).new_from_index(0, len(rows))
-    columns = {_AT: rows}
-    for i, part in enumerate(bits):
-        columns[_WORD.format(i)] = sum(part, nothing)
-    return pl.DataFrame(columns)
+        bits[word].append(pl.col(str(i)).cast(pl.UInt64) * pl.lit(1 << bit, dtype=pl.UInt64))
+    broken = pl.DataFrame([mask.alias(str(i)) for i, mask in enumerate(masks.values())])
+    nothing = pl.lit(0, dtype=pl.UInt64)
+    of_rows = broken[rows] if masks else pl.DataFrame(rows.alias(_AT))
+    return of_rows.select(
+        pl.lit(rows).alias(_AT),
+        *(
+            (pl.sum_horizontal(part) if part else nothing).alias(_WORD.format(i))
+            for i, part in enumerate(bits)
+        ),
+    )
 
 
 def word_count(rules: Sequence[str]) -> int:

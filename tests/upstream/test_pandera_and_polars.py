@@ -175,6 +175,14 @@ class TestPanderasLeaks:
         with pytest.raises(pl.exceptions.SchemaError, match="failure_case"):
             schema.validate(pl.DataFrame({"b": [False]}), lazy=True)
 
+    def test_a_composite_of_absent_columns_only_breaks_pandera(self, frame_of: Any) -> None:
+        columns = {"n": pa.Column(int), "o": pa.Column(int, required=False)}
+        schema = pa.DataFrameSchema(columns, unique=["o"])
+        frame = pl.DataFrame({"n": [1, 2]})
+        with pytest.raises(pl.exceptions.ShapeError):
+            schema.validate(frame, lazy=True)
+        assert Contract.compile(schema).verify(frame_of(frame)).valid.height == 2
+
     def test_a_default_error_text_holds_every_allowed_value(self) -> None:
         assert len(pa.Check.isin([str(i) for i in range(50_000)]).error) > 400_000
 
