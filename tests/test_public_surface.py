@@ -24,6 +24,7 @@ def test_the_root_exports_these_names_and_no_others() -> None:
 def test_verification_is_usable_alone() -> None:
     assert sorted(verification.__all__) == [
         "Contract",
+        "FilesVerdict",
         "RESERVED_RULES",
         "ReferenceUse",
         "Rule",
