@@ -197,7 +197,7 @@ def test_a_gzip_cut_short_keeps_what_came_through_and_says_that_more_is_missing(
     body: bytes, kept: float, piece_bytes: int
 ) -> None:
     data = b"one,two,three\n" + body
-    packed = gzip.compress(data)
+    packed = gzip.compress(data, mtime=0)
     part = packed[: int(len(packed) * kept)]
     try:
         read = read_csv(part, piece_bytes=piece_bytes)

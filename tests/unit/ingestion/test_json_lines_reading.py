@@ -77,13 +77,13 @@ def test_an_empty_file_is_an_arrival_of_zero_records(read_bytes: Any) -> None:
 
 
 def test_a_cut_gzip_ends_with_a_truncated_record(read_bytes: Any) -> None:
-    packed = gzip.compress(b'{"a":1}\n{"a":2}\n{"a"')[:-8]
+    packed = gzip.compress(b'{"a":1}\n{"a":2}\n{"a"', mtime=0)[:-8]
     assert read_bytes(packed, "day.jsonl.gz").rows("_line", "_problem", "_text") == [
         (1, None, None),
         (2, None, None),
         (3, "truncated", '{"a"'),
     ]
-    packed = gzip.compress(b'{"a":1}\n')[:-8]
+    packed = gzip.compress(b'{"a":1}\n', mtime=0)[:-8]
     assert read_bytes(packed, "day.jsonl.gz").frame["_problem"].to_list() == [None, "truncated"]
 
 
