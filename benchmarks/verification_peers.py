@@ -7,7 +7,6 @@ rows. Whoever works in memory gets the frame loaded beforehand.
 """
 
 import json
-import resource
 import sys
 import tempfile
 import time
@@ -79,12 +78,12 @@ def by_hand(path: Path) -> Callable[[], Counted]:
     return verify
 
 
-def by_hand_hashed(path: Path) -> Callable[[], Counted]:
-    """The same with uniqueness by hash."""
+def by_hand_tuned(path: Path) -> Callable[[], Counted]:
+    """The same by somebody who has measured it."""
     frame = pl.read_parquet(path)
 
     def verify() -> Counted:
-        good, bad = hand_written(frame, is_hashed=True)
+        good, bad = hand_written(frame, is_tuned=True)
         return good.height, bad.height
 
     return verify
@@ -120,7 +119,7 @@ def pandera_pandas(path: Path) -> Callable[[], Counted]:
             "shop": pa.Column("Int64"),
             "ticket": pa.Column(text),
             "status": pa.Column(text, c.isin(STATUS)),
-            "product": pa.Column(text, c.isin(CODES), nullable=True),
+            "product": pa.Column(text, c.isin(CODES, error="known"), nullable=True),
             "email": pa.Column(text, c.str_matches(EMAIL), nullable=True),
             "name": pa.Column(text, c.str_length(1, 40), nullable=True),
             "city": pa.Column(text, c.str_length(2, 30), nullable=True),
@@ -242,7 +241,7 @@ def great_expectations(path: Path) -> Callable[[], Counted]:
 VERIFIERS = {
     "ours": ours,
     "hand-written Polars": by_hand,
-    "hand-written Polars, hashed": by_hand_hashed,
+    "hand-written Polars, tuned": by_hand_tuned,
     "pandera.polars": pandera_polars,
     "dataframely": dataframely_eager,
     "ours, pandas": ours_pandas,
@@ -264,7 +263,9 @@ def main() -> None:
         began = time.process_time()
         counted = verify()
         took.append(time.process_time() - began)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    # Not getrusage: what it says is inherited from the process that started this one.
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    peak = int(status.split("VmHWM:")[1].split()[0]) * 1024
     print(json.dumps({"cpu": took, "peak": peak, "rows": counted}))
 
 

@@ -56,8 +56,7 @@ def look_through(
     compared = {one.compared: one.columns for one in unique}
     if compared:
         suspicious = _suspicious(parts, compared, hashed)
-        for key, hashes in suspicious.items():
-            found.repeated[key] = _repeated(parts, key, compared[key], hashes, hashed)
+        found.repeated = _repeated(parts, compared, suspicious, hashed)
     together = [one for one in checks if one.rule.tier is not Tier.OPAQUE and one.rule.columns]
     apart = [one for one in checks if one not in together]
     for rules in (together, apart):
@@ -94,31 +93,36 @@ def _taking_part(
 
 def _repeated(
     parts: Parts,
-    compared: Compared,
-    columns: tuple[str, ...],
-    hashes: pl.Series,
+    compared: Mapping[Compared, tuple[str, ...]],
+    suspicious: Mapping[Compared, pl.Series],
     hashed: HashRows,
-) -> pl.Series:
+) -> dict[Compared, pl.Series]:
+    """The positions of equal rows: those whose hash is not theirs alone are read again."""
     nothing = pl.Series("at", [], dtype=pl.Int64)
-    if hashes.is_empty():
-        return nothing
-    candidates: list[pl.DataFrame] = []
+    open_sets = {key: compared[key] for key, hashes in suspicious.items() if len(hashes)}
+    candidates: dict[Compared, list[pl.DataFrame]] = {key: [] for key in open_sets}
+    names = list(dict.fromkeys(name for columns in open_sets.values() for name in columns))
     start = 0
-    for prepared in parts(columns):
+    for prepared in parts(names) if open_sets else ():
         at = pl.int_range(start, start + prepared.raw.height, dtype=pl.Int64, eager=True)
         start += prepared.raw.height
         if prepared.unjudged is not None:
             at = at.filter(prepared.unjudged.is_null())
-        values, mask = _taking_part(prepared, columns)
-        numbers = prepared.rows.numbers
-        if mask is not None:
-            at, numbers = at.filter(mask), numbers.filter(mask)
-        is_candidate = hashed(values).is_in(hashes.implode())
-        rows = values.with_columns(at.alias("_at"), numbers.alias("_number"))
-        candidates.append(rows.filter(is_candidate))
-    rows = pl.concat(candidates)
-    mask = exactly_repeated(rows.drop("_at", "_number"), rows.get_column("_number"), compared[1])
-    return rows.get_column("_at").filter(mask)
+        for key, columns in open_sets.items():
+            values, mask = _taking_part(prepared, columns)
+            own, numbers = at, prepared.rows.numbers
+            if mask is not None:
+                own, numbers = at.filter(mask), numbers.filter(mask)
+            is_candidate = hashed(values).is_in(suspicious[key].implode())
+            rows = values.with_columns(own.alias("_at"), numbers.alias("_number"))
+            candidates[key].append(rows.filter(is_candidate))
+    positions = dict.fromkeys(compared, nothing)
+    for key, found in candidates.items():
+        rows = pl.concat(found)
+        number = rows.get_column("_number")
+        mask = exactly_repeated(rows.drop("_at", "_number"), number, key[1])
+        positions[key] = rows.get_column("_at").filter(mask)
+    return positions
 
 
 def _judge(
