@@ -154,10 +154,7 @@ def _tier(
         outputs = empty.lazy().select(expressions).collect_schema()
         is_row_rule = all(map(is_row_wise, expressions))
         if is_row_rule:
-            # One row of empty texts, since a pattern is only read where there is a text.
-            is_text = [name for name, dtype in empty.schema.items() if dtype == pl.String]
-            one = empty.clear(1).with_columns(pl.lit("").alias(name) for name in is_text)
-            (one if builtin_name(check) else empty).select(expressions)
+            _probe(check, expressions, empty).select(expressions)
     except pl.exceptions.PolarsError as error:
         raise CheckRefusedError(str(error).split("\n", maxsplit=1)[0]) from error
     is_boolean = all(isinstance(dtype, pl.Boolean) for dtype in outputs.dtypes())
@@ -180,6 +177,17 @@ def _tier(
             return Tier.FRAME, names, why
         case _:
             return Tier.TABLE, names, f"one answer for all rows: {_shown(expressions)}"
+
+
+def _probe(check: Check, expressions: tuple[pl.Expr, ...], empty: pl.DataFrame) -> pl.DataFrame:
+    """A frame to try a built-in check on: a pattern is only read where there is a text."""
+    roots = _roots(expressions)
+    if builtin_name(check) is None or not any(
+        isinstance(empty.schema.get(name, pl.String()), pl.String) for name in roots
+    ):
+        return empty
+    texts = [name for name, dtype in empty.schema.items() if dtype == pl.String]
+    return empty.clear(1).with_columns(pl.lit("").alias(name) for name in texts)
 
 
 def _shown(expressions: tuple[pl.Expr, ...]) -> str:
