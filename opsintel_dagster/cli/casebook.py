@@ -17,6 +17,10 @@ from opsintel_dagster.outcome.findings import did_you_mean
 MOST_CASES: Final = 10_000
 IN_DOUBT: Final = "in_doubt"
 _EMPTY: Final[Mapping[str, Any]] = {}
+_NOTHING: Final = (
+    "nothing closes {} by itself: give the failure mode a `replay_when`, or let the source take "
+    "corrections (`same_name: correction`)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +45,7 @@ class CaseView:
     closed_by: str | None
     closes_when: str
     pii: Sequence[str]
+    columns: Sequence[str]
 
     @property
     def name(self) -> str:
@@ -129,6 +134,7 @@ def _view(
         closed_by=row.closed_by,
         closes_when=_closes_when(row.failure_mode, mode, facts, unreadable, records),
         pii=facts.get("pii", ()),
+        columns=facts.get("columns", ()),
     )
 
 
@@ -154,8 +160,8 @@ def _closes_when(
     if records and facts.get("takes_corrections"):
         ways.append("a corrected file of the same name arrives; it supersedes its open records")
     if not ways:
-        return (
-            "nothing closes it by itself: give the failure mode a `replay_when`, or let the source "
-            "take corrections (`same_name: correction`)"
-        )
+        return _NOTHING.format("it")
+    heals = mode.get("replay_when") or facts.get("takes_corrections")
+    if records and not heals and failure_mode != IN_DOUBT:
+        return f"{'; or '.join(ways)}; {_NOTHING.format('its records')}"
     return "; or ".join(ways)

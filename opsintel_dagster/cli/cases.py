@@ -20,6 +20,7 @@ from opsintel_dagster.cli.wording import (
     shown_values,
     source_values,
 )
+from opsintel_dagster.ledger import arrivals
 from opsintel_dagster.settings import Settings
 
 VALUES_LISTED: Final = 3
@@ -64,16 +65,19 @@ def show_case(name: str, *, rows: int, as_json: bool) -> None:
     settings = Settings.from_env()
     with opened_ledger(settings) as ledger, ledger.read() as connection:
         found = find_case(connection, name)
+        unreadable = {
+            row.name: row.reason for row in arrivals.unreadable(connection, found.outcome)
+        }
     sample = _sample(settings, found, rows) if found.records and rows else []
     if as_json:
         write_json({**_document(found), "sample": sample})
     else:
-        _show(found, sample)
+        _show(found, sample, unreadable)
 
 
 def _document(one: CaseView) -> dict[str, Any]:
     document = asdict(one)
-    del document["pii"]
+    del document["pii"], document["columns"]
     return {**document, "name": one.name, "minutes": one.minutes}
 
 
@@ -96,18 +100,21 @@ def _sample(settings: Settings, found: CaseView, rows: int) -> list[dict[str, An
             "line_end": row.get("_line_end"),
             "record": f"{row['_arrival']}:{row['_row']}",
             "rules": row["_rules"],
-            "values": source_values(row, found.pii),
+            "problem": row.get("_problem"),
+            "values": source_values(row, found.pii, columns=found.columns),
         }
         for row in open_records(settings, found.outcome, found.case, found.failure_mode, rows)
     ]
 
 
-def _show(one: CaseView, sample: list[dict[str, Any]]) -> None:
+def _show(
+    one: CaseView, sample: list[dict[str, Any]], unreadable: Mapping[str, str | None]
+) -> None:
     console = answers()
     state = Text(one.state, style="yellow" if one.state == "open" else "green")
     about = f": {counted(one.records, 'record')}, episode {one.episode}"
     console.print(Text.assemble((one.name, "bold"), "  ", state, about), soft_wrap=True)
-    for label, text in _lines(one):
+    for label, text in _lines(one, unreadable):
         console.print(Text.assemble((f"  {label:<12}", "dim"), text), soft_wrap=True)
     if one.values:
         console.print("\nValues", style="bold")
@@ -123,7 +130,7 @@ def _show(one: CaseView, sample: list[dict[str, Any]]) -> None:
             _show_row(row)
 
 
-def _lines(one: CaseView) -> list[tuple[str, str]]:
+def _lines(one: CaseView, unreadable: Mapping[str, str | None]) -> list[tuple[str, str]]:
     rules = ", ".join(f"{rule} ({count:,})" for rule, count in one.rules.items())
     step = one.human_step or "not declared"
     if one.minutes_each is not None:
@@ -132,7 +139,10 @@ def _lines(one: CaseView) -> list[tuple[str, str]]:
     lines = [
         ("owner", one.owner),
         ("rules", rules or "—"),
-        ("files", ", ".join(one.unreadable)),
+        *(
+            ("unreadable", f"{file}: {unreadable.get(file) or 'cannot be read'}")
+            for file in one.unreadable
+        ),
         ("first seen", moment(one.opened_at)),
         ("last seen", moment(one.last_seen_at)),
         ("human step", step),
@@ -146,7 +156,6 @@ def _lines(one: CaseView) -> list[tuple[str, str]]:
 
 def _show_row(row: Mapping[str, Any]) -> None:
     where = lines_of(row["file"], row["line"], row["line_end"])
-    answers().print(
-        Text.assemble("  ", (where, "bold"), f"  {', '.join(row['rules'])}"), soft_wrap=True
-    )
+    rules = ", ".join(row["rules"]) + (f" ({row['problem']})" if row["problem"] else "")
+    answers().print(Text.assemble("  ", (where, "bold"), f"  {rules}"), soft_wrap=True)
     answers().print(f"    {shown_values(row['values'])}", soft_wrap=True)

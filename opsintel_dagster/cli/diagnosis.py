@@ -115,7 +115,10 @@ def _dagster_home() -> Iterator[Diagnosis]:
     home = os.environ.get(HOME_VARIABLE, "")
     if not home:
         reason = "not set: each `dagster` command uses a throw-away instance and forgets its runs"
-        fix = f"export {HOME_VARIABLE} as the folder that holds dagster.yaml."
+        fix = (
+            f"export {HOME_VARIABLE}=$PWD, or any other absolute folder: Dagster keeps its runs "
+            "there, and reads its dagster.yaml if there is one."
+        )
         yield Diagnosis(culprit=HOME_VARIABLE, reason=reason, fix=fix)
         return
     folder = Path(home).expanduser()

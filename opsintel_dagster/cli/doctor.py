@@ -5,12 +5,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from rich.text import Text
+from yaml import YAMLError  # type: ignore[import-untyped]  # as in diagnosis.py
 
 from opsintel_dagster.cli.console import MARK_BAD, MARK_GOOD, answers, write_json
 from opsintel_dagster.cli.dagster_side import dagster_side
 from opsintel_dagster.cli.diagnosis import Diagnosis, look_at_installation
 from opsintel_dagster.cli.wording import counted
-from opsintel_dagster.errors import OpsintelError
+from opsintel_dagster.errors import OpsintelError, SettingsError
 from opsintel_dagster.settings import Settings
 
 if TYPE_CHECKING:
@@ -51,7 +52,11 @@ def _look(module: str | None) -> Iterator[Diagnosis]:
         name = module_name(settings.root, module)
         outcomes = load_outcomes(settings.root, name)
     except OpsintelError as error:
-        yield Diagnosis(culprit="definitions", reason=str(error), fix="Correct the declarations.")
+        yield _of_definitions(error)
+        return
+    except YAMLError as error:
+        reason = f"does not parse: {error}"
+        yield Diagnosis(culprit="definitions", reason=reason, fix="Correct the file there.")
         return
     except Exception as error:  # noqa: BLE001  # the module is somebody else's code
         reason = f"{type(error).__name__}: {error}"
@@ -65,6 +70,14 @@ def _look(module: str | None) -> Iterator[Diagnosis]:
             _, open_feed = dagster_side(settings)
         for compiled in outcomes:
             yield from look_at_outcome(compiled, installation, open_feed)
+
+
+def _of_definitions(error: OpsintelError) -> Diagnosis:
+    """The declarations are wrong, each with its own fix; or there are none to look at."""
+    reason, fix = str(error), "Correct the declarations."
+    if isinstance(error, SettingsError):
+        reason, _, fix = reason.partition(". ")
+    return Diagnosis(culprit="definitions", reason=reason, fix=fix)
 
 
 def _follows_an_asset(compiled: "Compiled") -> bool:

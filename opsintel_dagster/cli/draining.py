@@ -1,8 +1,10 @@
 """What a drain did, stage by stage, in words."""
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Final
 
-from opsintel_dagster.cli.wording import age, counted
+from opsintel_dagster.cli.wording import age, counted, short
 from opsintel_dagster.orchestration.drain import DrainReport
 from opsintel_dagster.orchestration.reports import (
     ArrivalsReport,
@@ -15,6 +17,8 @@ from opsintel_dagster.orchestration.reports import (
 
 Line = tuple[str, str, str]
 """Stage, text and style."""
+
+MOST_NAMED: Final = 5
 
 
 def failures_of(report: DrainReport) -> dict[str, str]:
@@ -29,13 +33,18 @@ def failures_of(report: DrainReport) -> dict[str, str]:
     return failures
 
 
-def stage_lines(report: DrainReport) -> Iterator[Line]:
-    """One or more lines for each stage that has something to say."""
+def stage_lines(report: DrainReport, names: Mapping[str, str] | None = None) -> Iterator[Line]:
+    """One or more lines for each stage that has something to say.
+
+    `names` has the files of arrivals that are held, whose ids are all that the report knows.
+    """
     if report.skipped:
         yield "", f"skipped: {report.skipped}", "yellow"
         return
     yield "arrivals", _arrivals(report.arrivals), _style(report.arrivals.source_down)
-    yield from _verified(report.verified)
+    for file, reason in islice(report.arrivals.unreadable.items(), MOST_NAMED):
+        yield "", f"unreadable: {file}: {reason}", "red"
+    yield from _verified(report.verified, names or {})
     yield "routed", _routed(report.routed), ""
     yield "delivered", _delivered(report.delivered), _style(report.delivered.failures)
     yield from _promise(report.promise)
@@ -56,7 +65,7 @@ def _arrivals(report: ArrivalsReport) -> str:
     return ", ".join(parts) if report.seen or report.unsettled else "nothing new"
 
 
-def _verified(report: VerifiedReport) -> Iterator[Line]:
+def _verified(report: VerifiedReport, names: Mapping[str, str]) -> Iterator[Line]:
     if not report.batches and not report.waiting:
         yield "verified", "nothing new", ""
     if report.batches:
@@ -66,8 +75,11 @@ def _verified(report: VerifiedReport) -> Iterator[Line]:
         parts += [f"{report.superseded:,} superseded"] if report.superseded else []
         parts += [f"{report.replayed:,} replayed"] if report.replayed else []
         yield "verified", ", ".join(parts), ""
-    for arrival, rules in report.held.items():
-        yield "", f"held: arrival {arrival} ({', '.join(rules)})", "red"
+    for arrival, rules in islice(report.held.items(), MOST_NAMED):
+        name = names.get(arrival) or f"arrival {short(arrival)}"
+        yield "", f"held whole: {name} ({', '.join(rules)})", "red"
+    if len(report.held) > MOST_NAMED:
+        yield "", f"held whole: {len(report.held) - MOST_NAMED:,} more", "red"
     for reason in dict.fromkeys(report.waiting.values()):
         yield "", f"waits: {reason}", "yellow"
     if report.broken:

@@ -62,12 +62,12 @@ def trace(outcome: str, words: list[str], *, shows_personal_data: bool, as_json:
                 "outcome": outcome,
                 "key": _masked(key, pii),
                 "found": len(found),
-                "records": [_document(way, pii) for way in ways],
+                "records": [_document(way, pii, facts["columns"]) for way in ways],
                 "near": near,
             }
         )
     elif found:
-        _show(outcome, _masked(key, pii), ways, len(found), pii)
+        _show(outcome, _masked(key, pii), ways, len(found), pii, facts["columns"])
     if not found:
         _say_nothing_found(outcome, _masked(key, pii), near)
     return bool(found)
@@ -102,10 +102,10 @@ def _masked(values: Mapping[str, Any], pii: Collection[str]) -> dict[str, Any]:
     return {name: "***" if name in pii else value for name, value in values.items()}
 
 
-def _document(way: Way, pii: Collection[str]) -> dict[str, Any]:
+def _document(way: Way, pii: Collection[str], columns: Collection[str]) -> dict[str, Any]:
     document = asdict(way)
     del document["raw"]
-    return {**document, "values": source_values(way.raw, pii)}
+    return {**document, "values": source_values(way.raw, pii, columns=columns)}
 
 
 def _say_nothing_found(outcome: str, key: Mapping[str, Any], near: list[dict[str, Any]]) -> None:
@@ -117,7 +117,12 @@ def _say_nothing_found(outcome: str, key: Mapping[str, Any], near: list[dict[str
 
 
 def _show(
-    outcome: str, key: Mapping[str, Any], ways: list[Way], total: int, pii: Collection[str]
+    outcome: str,
+    key: Mapping[str, Any],
+    ways: list[Way],
+    total: int,
+    pii: Collection[str],
+    columns: Collection[str],
 ) -> None:
     console = answers()
     head = f"  {shown_values(key)}: {counted(total, 'record')}"
@@ -128,15 +133,16 @@ def _show(
         console.print()
         console.print(Text.assemble((title, "bold"), "  → ", now), soft_wrap=True)
         if not way.is_certain:
-            console.print("  the line could not be read; the values stand somewhere in it")
-        for label, text in _lines(way, pii):
+            why = way.raw.get("_problem") or "unreadable"
+            console.print(f"  the line could not be read ({why}); the values stand somewhere in it")
+        for label, text in _lines(way, pii, columns):
             console.print(Text.assemble((f"  {label:<11}", "dim"), text), soft_wrap=True)
     if total > len(ways):
         console.print(f"\n… and {total - len(ways):,} more; name more columns to see them.")
 
 
-def _lines(way: Way, pii: Collection[str]) -> Iterator[tuple[str, str]]:
-    yield "values", shown_values(source_values(way.raw, pii))
+def _lines(way: Way, pii: Collection[str], columns: Collection[str]) -> Iterator[tuple[str, str]]:
+    yield "values", shown_values(source_values(way.raw, pii, columns=columns))
     late = ", after the deadline" if way.is_late else ""
     yield "arrived", f"{moment(way.available_at)}{late}"
     yield "claimed", f"{moment(way.claimed_at)}, arrival {short(way.arrival)}{_run(way.run_id)}"

@@ -63,9 +63,16 @@ def lines_of(file: str, line: int | None, line_end: int | None) -> str:
 
 
 def source_values(
-    row: Mapping[str, Any], pii: Collection[str], *, is_shown: bool = False
+    row: Mapping[str, Any],
+    pii: Collection[str],
+    *,
+    columns: Collection[str] = (),
+    is_shown: bool = False,
 ) -> dict[str, Any]:
     """What the source wrote into a row, without our columns; personal data masked.
+
+    Rows of many files have the columns of all of them. With `columns`, those of the contract, an
+    empty column that is none of them is left out: most likely it is another file's.
 
     The raw text of a line that could not be read may hold anything, so it is masked as soon as
     the contract knows of any personal data.
@@ -74,7 +81,7 @@ def source_values(
     values: dict[str, Any] = {
         name: "***" if name in hidden and value is not None else value
         for name, value in row.items()
-        if not name.startswith("_")
+        if not name.startswith("_") and (value is not None or not columns or name in columns)
     }
     text = row.get("_text")
     if text is not None:

@@ -14,7 +14,7 @@ attributes:
   within: 15m                                     # counted from when the source made it available
   owner: team:operations                          # team:<name> or an e-mail address
   cost_per_hour: 0                                # what a broken hour costs; orders runs, reports
-  source: {{kind: files, path: "inbox/{name}/*.csv"}}
+  source: {{kind: files, path: "inbox/{name}/*.csv", same_name: correction}}
   contract: .contract.{model}
   key: [id]
   failure_modes:
@@ -24,6 +24,7 @@ attributes:
   routes:                                         # the first whose condition holds takes the record
     - {{to: desk, when: "amount > 0"}}
     - {{to: nowhere, when: "amount = 0"}}
+  repeats: skip_equal                             # a record that came before goes out once
   handoff:
     desk: {{kind: files, path: "outbox/{name}", format: csv}}
 """

@@ -3,7 +3,6 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from threading import Thread
-from time import perf_counter
 from typing import Any
 
 import polars as pl
@@ -446,9 +445,7 @@ def test_a_postgresql_url_without_a_driver_means_the_one_that_is_installed(
     assert receiver.check() is None
 
 
-def test_a_hundred_thousand_rows_are_delivered_in_seconds(desk: Desk) -> None:
+def test_a_hundred_thousand_rows_are_delivered(desk: Desk) -> None:
     sent = rows(1, {f"UA{number}": number for number in range(100_000)})
-    start = perf_counter()
     desk.send("d1", sent)
-    assert perf_counter() - start < (3 if desk.url.startswith("sqlite") else 6)
     assert desk.confirm("d1", sent).records == 100_000
