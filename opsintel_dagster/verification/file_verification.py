@@ -141,7 +141,7 @@ class FileVerification:
                 sets.update(verdict.cooccurrence_counts())
                 warned.update(verdict.warned)
                 start += prepared.raw.height
-        held, why = holds(whole.judgement, presence.held)
+        held, why = holds(whole.judgement, presence.held, [rule.id for rule in self.rules])
         return FilesVerdict(
             valid=valid,
             quarantine=quarantine,

@@ -44,7 +44,7 @@ def split(
     )
     reasons = list_reasons(broken, ids)
     quarantine = raw[reasons.get_column("_at")].with_columns(reasons.get_column("_rules"))
-    held, why = holds(judgement, prepared.presence.held)
+    held, why = holds(judgement, prepared.presence.held, ids)
     return Verdict(
         valid,
         quarantine,
@@ -102,13 +102,17 @@ def _warned(judgement: Judgement, goes_on: pl.Series) -> dict[str, int]:
 
 
 def holds(
-    judgement: Judgement, held_columns: Mapping[str, str]
+    judgement: Judgement, held_columns: Mapping[str, str], order: Sequence[str]
 ) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
-    """Arrival to the rules that hold it, and to a sentence for each."""
+    """Arrival to the rules that hold it, and to a sentence for each, in the contract's order.
+
+    In which order rules were found to hold depends on the way an input was read, in parts or whole.
+    """
+    found = sorted(judgement.holds, key=lambda hold: order.index(hold[1]))
     rules: dict[str, list[str]] = defaultdict(list)
     why: dict[str, list[str]] = defaultdict(list)
     columns = [(arrival, ARRIVAL_COLUMNS, said) for arrival, said in held_columns.items()]
-    for arrival, rule, said in (*columns, *judgement.holds):
+    for arrival, rule, said in (*columns, *found):
         rules[arrival].append(rule)
         why[arrival].append(f"{rule}: {said}")
     return (

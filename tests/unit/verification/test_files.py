@@ -117,6 +117,19 @@ def test_what_holds_an_arrival_holds_the_file_as_a_whole(
         assert found.valid_rows == 0
 
 
+def test_what_holds_is_said_in_the_contracts_order_however_it_was_found(tmp_path: Path) -> None:
+    raises = pa.Check(lambda value: 1 / value > 0, element_wise=True, name="inverse")
+    is_short = pa.Check(lambda d: d.lazyframe.collect().height < 2, name="short")
+    contract = Contract.compile(
+        pa.DataFrameSchema({"n": pa.Column(int, raises), "m": pa.Column(int, is_short)})
+    )
+    table = pl.DataFrame({"n": [1, 0], "m": [1, 2]})
+    whole = contract.verify(table)
+    found = files(contract, table, tmp_path, rows_per_part=1)
+    assert found.held == whole.held["input"] == ("inverse", "short")
+    assert found.hold_reasons == whole.hold_reasons["input"]
+
+
 def test_columns_that_are_missing_or_of_another_kind_hold_the_file(tmp_path: Path) -> None:
     contract = Contract.compile(pa.DataFrameSchema({"s": pa.Column(str, nullable=True)}))
     missing = files(contract, pl.DataFrame({"x": [1, 2]}), tmp_path)
