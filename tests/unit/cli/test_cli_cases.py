@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from scenario import MORE_DEPOTS, Operation
+from scenario import HEADER, MORE_DEPOTS, Operation
 from typer.testing import Result
 
 Run = Callable[..., Result]
@@ -53,6 +53,17 @@ def test_an_unreadable_file_is_told_by_name(drained: Operation, answer: Answer) 
     case = answer("cases", "show", "parcels.unmapped")
     assert case["unreadable"] == ["broken.parquet"]
     assert "replaced by a readable one" in case["closes_when"]
+
+
+def test_a_case_says_why_a_file_or_line_could_not_be_read(
+    drained: Operation, opsintel: Run
+) -> None:
+    drained.drop("parcels", "empty.csv", b"")
+    drained.drop("parcels", "ragged.csv", f"{HEADER}\nP90,1\n".encode())
+    drained.drain()
+    shown = opsintel("cases", "show", "parcels.unmapped", "--rows", "100").stdout
+    assert "empty.csv: empty: not even a header" in shown
+    assert "ragged.csv line 2  readable (ragged)" in shown
 
 
 def test_a_closed_case_is_listed_on_request_and_says_what_closed_it(

@@ -61,6 +61,14 @@ def test_a_failed_delivery_is_named_with_its_reason_and_exits_with_1(
     assert "unable to open database file" in result.stderr.replace("\n", " ")
 
 
+def test_what_could_not_be_read_or_is_held_is_named(arrived: Operation, opsintel: Run) -> None:
+    arrived.drop("parcels", "empty.csv", b"")
+    arrived.drop("parcels", "other.csv", b"ident,amt\nX,1\n")
+    shown = opsintel("drain", "--all").stdout
+    assert "unreadable: empty.csv: empty: not even a header" in shown
+    assert "held whole: other.csv (arrival.columns)" in shown
+
+
 def test_a_source_that_is_down_is_a_failure(arrived: Operation, opsintel: Run) -> None:
     (arrived.root / "inbox" / "depots" / "depots.csv").unlink()
     (arrived.root / "inbox" / "depots").rmdir()

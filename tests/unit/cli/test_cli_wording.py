@@ -55,6 +55,12 @@ def test_raw_text_is_masked_as_soon_as_there_is_personal_data() -> None:
     assert source_values(row, ["name"], is_shown=True)["name"] == "Jane"
 
 
+def test_an_empty_column_that_is_another_files_is_left_out() -> None:
+    row = {"_arrival": "a", "parcel": "P1", "note": None, "weight;kg": None, "extra": "x"}
+    shown = {"parcel": "P1", "note": None, "extra": "x"}
+    assert source_values(row, [], columns=["parcel", "note"]) == shown
+
+
 def test_many_values_are_cut_and_counted() -> None:
     assert shown_values({"a": 1, "b": None, "c": 3}, most=2) == "a=1 b= … and 1 more"
 
