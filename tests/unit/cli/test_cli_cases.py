@@ -59,7 +59,7 @@ def test_a_case_says_why_a_file_or_line_could_not_be_read(
     drained: Operation, opsintel: Run
 ) -> None:
     drained.drop("parcels", "empty.csv", b"")
-    drained.drop("parcels", "ragged.csv", f"{HEADER}\nP90,1\n".encode())
+    drained.drop("parcels", "ragged.csv", f"{HEADER}P90,1\n".encode())
     drained.drain()
     shown = opsintel("cases", "show", "parcels.unmapped", "--rows", "100").stdout
     assert "empty.csv: empty: not even a header" in shown
