@@ -58,6 +58,7 @@ def test_the_declaration_has_these_fields() -> None:
         "repeats",
         "routes",
         "source",
+        "symptoms",
         "tags",
         "tolerance",
         "within",

@@ -11,16 +11,27 @@ from sqlalchemy import Connection, Row, select
 from opsintel_dagster.errors import UnknownName
 from opsintel_dagster.ledger import bindings, cases
 from opsintel_dagster.ledger.cases import CaseState
-from opsintel_dagster.ledger.tables import case
+from opsintel_dagster.ledger.tables import arrival, case
 from opsintel_dagster.outcome.findings import did_you_mean
 
 MOST_CASES: Final = 10_000
+MOST_HELD: Final = 20
+_OF_ARRIVALS: Final = "arrival."
 IN_DOUBT: Final = "in_doubt"
 _EMPTY: Final[Mapping[str, Any]] = {}
 _NOTHING: Final = (
     "nothing closes {} by itself: give the failure mode a `replay_when`, or let the source take "
     "corrections (`same_name: correction`)"
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldArrival:
+    """An arrival of which all records wait: what was found, and columns that seem renamed."""
+
+    file: str
+    says: Sequence[str]
+    renames: Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +48,7 @@ class CaseView:
     values: Mapping[str, int]
     unreadable: Sequence[str]
     rules: Mapping[str, int]
+    held: Sequence[HeldArrival]
     human_step: str | None
     minutes_each: float | None
     opened_at: datetime
@@ -65,9 +77,9 @@ def listed_cases(
     states = tuple(CaseState) if with_closed else (CaseState.OPEN,)
     rows = cases.listing(connection, outcomes, states=states, limit=MOST_CASES)
     facts = {row.name: row.facts for row in bindings.all_bound(connection)}
-    lying = {name: _lying(connection, name) for name in {row.outcome for row in rows}}
+    groups = {name: _groups(connection, name) for name in {row.outcome for row in rows}}
     return [
-        _view(row, facts.get(row.outcome, _EMPTY), lying[row.outcome].get(row.id, {}))
+        _view(connection, row, facts.get(row.outcome, _EMPTY), groups[row.outcome].get(row.id, []))
         for row in rows
     ]
 
@@ -92,28 +104,27 @@ def find_case(connection: Connection, name: str) -> CaseView:
         names = [f"{row.outcome}.{row.failure_mode}" for row in connection.execute(query)]
         raise UnknownName("case", name, did_you_mean(name, names, plural="cases"))
     declared = bindings.bound(connection, found.outcome)
-    lying = _lying(connection, found.outcome).get(found.id, {})
-    return _view(found, _EMPTY if declared is None else declared.facts, lying)
+    groups = _groups(connection, found.outcome).get(found.id, [])
+    return _view(connection, found, _EMPTY if declared is None else declared.facts, groups)
 
 
-def _lying(connection: Connection, outcome: str) -> dict[str, dict[tuple[str, ...], int]]:
-    """Open records by case and by the combination of rules they broke."""
-    lying: dict[str, dict[tuple[str, ...], int]] = {}
+def _groups(connection: Connection, outcome: str) -> dict[str, list[Row[Any]]]:
+    """Groups of open records, by case."""
+    groups: dict[str, list[Row[Any]]] = {}
     for group in cases.open_groups(connection, outcome):
-        mine = lying.setdefault(group.case_id, {})
-        rules = tuple(group.rules.split(cases.RULES_SEPARATOR))
-        mine[rules] = mine.get(rules, 0) + group.rows - group.resolved
-    return lying
+        groups.setdefault(group.case_id, []).append(group)
+    return groups
 
 
 def _view(
-    row: Row[Any], facts: Mapping[str, Any], lying: Mapping[tuple[str, ...], int]
+    connection: Connection, row: Row[Any], facts: Mapping[str, Any], groups: Sequence[Row[Any]]
 ) -> CaseView:
     mode = facts.get("failure_modes", _EMPTY).get(row.failure_mode, _EMPTY)
     by_rule: Counter[str] = Counter()
-    for rules, rows in lying.items():
-        by_rule.update(dict.fromkeys(rules, rows))
-    records = sum(lying.values())
+    for group in groups:
+        lying = group.rows - group.resolved
+        by_rule.update(dict.fromkeys(group.rules.split(cases.RULES_SEPARATOR), lying))
+    records = sum(group.rows - group.resolved for group in groups)
     unreadable = row.facts.get("unreadable", [])
     return CaseView(
         case=row.id,
@@ -126,6 +137,7 @@ def _view(
         values=row.facts.get("values", {}),
         unreadable=unreadable,
         rules=dict(by_rule.most_common()),
+        held=_held(connection, groups),
         human_step=mode.get("human_step"),
         minutes_each=mode.get("minutes"),
         opened_at=row.opened_at,
@@ -136,6 +148,23 @@ def _view(
         pii=facts.get("pii", ()),
         columns=facts.get("columns", ()),
     )
+
+
+def _held(connection: Connection, groups: Sequence[Row[Any]]) -> list[HeldArrival]:
+    """Arrivals that lie here as a whole."""
+    names = [
+        group.arrival_id
+        for group in groups
+        if any(rule.startswith(_OF_ARRIVALS) for rule in group.rules.split(cases.RULES_SEPARATOR))
+    ]
+    ids = list(dict.fromkeys(names))[:MOST_HELD]
+    query = select(arrival.c.name, arrival.c.symptoms).where(arrival.c.id.in_(ids))
+    found = []
+    for row in connection.execute(query.order_by(arrival.c.seq)):
+        symptoms = row.symptoms or _EMPTY
+        renames = [one for one in symptoms.get("drift", ()) if one["kind"] == "renamed"]
+        found.append(HeldArrival(file=row.name, says=symptoms.get("says", ()), renames=renames))
+    return found
 
 
 def _closes_when(

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from rich.text import Text
 
-from opsintel_dagster.cli.casebook import CaseView, find_case, listed_cases
+from opsintel_dagster.cli.casebook import CaseView, HeldArrival, find_case, listed_cases
 from opsintel_dagster.cli.console import answers, plain_table, write_json
 from opsintel_dagster.cli.opened import bound_outcomes, opened_ledger
 from opsintel_dagster.cli.wording import (
@@ -21,6 +21,7 @@ from opsintel_dagster.cli.wording import (
     source_values,
 )
 from opsintel_dagster.ledger import arrivals
+from opsintel_dagster.orchestration.downstream import downstream_of
 from opsintel_dagster.settings import Settings
 
 VALUES_LISTED: Final = 3
@@ -63,16 +64,19 @@ def show_case(name: str, *, rows: int, as_json: bool) -> None:
         StoreError: a file the ledger names is missing.
     """
     settings = Settings.from_env()
+    waiting: dict[str, str] = {}
     with opened_ledger(settings) as ledger, ledger.read() as connection:
         found = find_case(connection, name)
+        if found.held:
+            waiting = downstream_of(connection, found.outcome).described()
         unreadable = {
             row.name: row.reason for row in arrivals.unreadable(connection, found.outcome)
         }
     sample = _sample(settings, found, rows) if found.records and rows else []
     if as_json:
-        write_json({**_document(found), "sample": sample})
+        write_json({**_document(found), "waiting_downstream": waiting, "sample": sample})
     else:
-        _show(found, sample, unreadable)
+        _show(found, sample, unreadable, waiting)
 
 
 def _document(one: CaseView) -> dict[str, Any]:
@@ -108,13 +112,16 @@ def _sample(settings: Settings, found: CaseView, rows: int) -> list[dict[str, An
 
 
 def _show(
-    one: CaseView, sample: list[dict[str, Any]], unreadable: Mapping[str, str | None]
+    one: CaseView,
+    sample: list[dict[str, Any]],
+    unreadable: Mapping[str, str | None],
+    waiting: Mapping[str, str],
 ) -> None:
     console = answers()
     state = Text(one.state, style="yellow" if one.state == "open" else "green")
     about = f": {counted(one.records, 'record')}, episode {one.episode}"
     console.print(Text.assemble((one.name, "bold"), "  ", state, about), soft_wrap=True)
-    for label, text in _lines(one, unreadable):
+    for label, text in _lines(one, unreadable, waiting):
         console.print(Text.assemble((f"  {label:<12}", "dim"), text), soft_wrap=True)
     if one.values:
         console.print("\nValues", style="bold")
@@ -130,7 +137,9 @@ def _show(
             _show_row(row)
 
 
-def _lines(one: CaseView, unreadable: Mapping[str, str | None]) -> list[tuple[str, str]]:
+def _lines(
+    one: CaseView, unreadable: Mapping[str, str | None], waiting: Mapping[str, str]
+) -> list[tuple[str, str]]:
     rules = ", ".join(f"{rule} ({count:,})" for rule, count in one.rules.items())
     step = one.human_step or "not declared"
     if one.minutes_each is not None:
@@ -143,6 +152,9 @@ def _lines(one: CaseView, unreadable: Mapping[str, str | None]) -> list[tuple[st
             ("unreadable", f"{file}: {unreadable.get(file) or 'cannot be read'}")
             for file in one.unreadable
         ),
+        *(("held", _held(arrival)) for arrival in one.held),
+        *_renames(one),
+        *(("waiting", f"{what}: {text}") for what, text in waiting.items()),
         ("first seen", moment(one.opened_at)),
         ("last seen", moment(one.last_seen_at)),
         ("human step", step),
@@ -152,6 +164,21 @@ def _lines(one: CaseView, unreadable: Mapping[str, str | None]) -> list[tuple[st
     else:
         lines += [("closes when", one.closes_when)]
     return [(label, text) for label, text in [*lines, ("id", short(one.case))] if text]
+
+
+def _held(arrival: HeldArrival) -> str:
+    return ": ".join([arrival.file, *(["; ".join(arrival.says)] if arrival.says else [])])
+
+
+def _renames(one: CaseView) -> list[tuple[str, str]]:
+    """Each proposed rename once, with what to change if it is one."""
+    said = {
+        f"`{rename['column']}` is `{rename['now']}` now ({rename['confidence']:.0%} sure): if so, "
+        "let the source write the old name, or rename it in the contract"
+        for arrival in one.held
+        for rename in arrival.renames
+    }
+    return [("renamed?", text) for text in sorted(said)]
 
 
 def _show_row(row: Mapping[str, Any]) -> None:

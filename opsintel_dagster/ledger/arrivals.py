@@ -42,6 +42,8 @@ class NewArrival:
     reason: str | None = None
     duplicate_of: str | None = None
     supersedes: str | None = None
+    profile: Mapping[str, Any] | None = None
+    symptoms: Mapping[str, Any] | None = None
 
 
 def known_marks(
@@ -127,6 +129,8 @@ def register(
                 "reason": new.reason,
                 "duplicate_of": new.duplicate_of,
                 "supersedes": new.supersedes,
+                "profile": new.profile,
+                "symptoms": new.symptoms,
             }
             for place, new in enumerate(news, start=1)
         ],
@@ -153,6 +157,29 @@ def register(
     for new in news:
         if new.supersedes is not None:
             supersede(connection, new.supersedes, new.id)
+
+
+def recent(connection: Connection, outcome: str, most: int) -> list[Row[Any]]:
+    """The last arrivals that were read and stand, newest first: what a new one is compared with."""
+    query = (
+        select(
+            arrival.c.name,
+            arrival.c.columns,
+            arrival.c.records,
+            arrival.c.available_at,
+            arrival.c.profile,
+            arrival.c.symptoms,
+            arrival.c.id,
+        )
+        .where(
+            arrival.c.outcome == outcome,
+            arrival.c.state == ArrivalState.BATCHED,
+            arrival.c.profile.is_not(None),
+        )
+        .order_by(arrival.c.seq.desc())
+        .limit(most)
+    )
+    return list(connection.execute(query))
 
 
 def _relieve_unreadable(connection: Connection, outcome: str, by_name: Mapping[str, str]) -> None:

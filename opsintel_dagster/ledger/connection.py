@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
 from opsintel_dagster.errors import LedgerError
 
-HEAD_REVISION = "0001"
+HEAD_REVISION = "0002"
 _MIGRATION_LOCK = 0x6F7073  # any constant known to all installations ("ops")
 _SQLITE_BUSY_SECONDS = 60
 

@@ -110,6 +110,8 @@ arrival = Table(
     Column("duplicate_of", String(32)),
     Column("supersedes", String(32)),
     Column("superseded_by", String(32)),
+    Column("profile", JSON(none_as_null=True)),
+    Column("symptoms", JSON(none_as_null=True)),
     UniqueConstraint("outcome", "seq"),
     Index("ix_opsintel_arrival_identity", "outcome", "identity"),
     Index("ix_opsintel_arrival_name", "outcome", "name", "seq"),

@@ -11,7 +11,13 @@ from opsintel_dagster.orchestration.compiled import Compiled
 from opsintel_dagster.orchestration.drain import Drain
 from opsintel_dagster.orchestration.evaluations import SOURCE_DOWN
 from opsintel_dagster.orchestration.installation import Installation
-from opsintel_dagster.orchestration.instance import CheckRecord, carry, last_checks, quiet
+from opsintel_dagster.orchestration.instance import (
+    CheckRecord,
+    assets_downstream,
+    carry,
+    last_checks,
+    quiet,
+)
 from opsintel_dagster.orchestration.keys import STAGE_TAG, asset_key, op_name
 from opsintel_dagster.orchestration.reports import Stage, StageReport
 from opsintel_dagster.orchestration.shown import Shown, shown
@@ -88,7 +94,10 @@ def _stage_assets(
             context.log.warning(f"skipped: {report.skipped}")
         for subject, reason in report.failures.items():
             context.log.warning(f"{subject}: {reason}")
-        yield from _results(context, compiled, shown(compiled, report))
+        later: list[str] = []
+        if report.downstream is not None:
+            later = assets_downstream(context, asset_key(compiled.name, names[-1]))
+        yield from _results(context, compiled, shown(compiled, report, later))
 
     return dg.multi_asset(
         name=op_name(compiled.name, stage),
@@ -108,8 +117,12 @@ def _results(
     before, so where nothing new is known its last evaluation is repeated.
     """
     checks = context.selected_asset_check_keys
-    silent = {asset_key(compiled.name, one.asset): one for one in told if not one.evaluations}
-    last = last_checks(context.instance, [key for key in checks if key.asset_key in silent])
+    new = {
+        dg.AssetCheckKey(asset_key(compiled.name, one.asset), evaluation.name)
+        for one in told
+        for evaluation in one.evaluations
+    }
+    last = last_checks(context.instance, [check for check in checks if check not in new])
     for one in told:
         key = asset_key(compiled.name, one.asset)
         if key in context.selected_asset_keys:

@@ -24,7 +24,9 @@ def _described(compiled: Compiled, asset: str) -> Iterator[tuple[str, str]]:
     outcome = compiled.outcome
     if asset == "arrivals":
         yield "readable", "Everything the source made available could be read to the last line."
-        yield "drift", "The arrivals have the columns of the contract, and no others."
+        yield "drift", "The arrivals have the columns of the contract and of those before them."
+        yield "volume", "The arrivals have about as many records as arrivals of their weekday have."
+        yield "null_rate", "No column of the contract is empty more or less often than it is."
     elif asset == "verified":
         for rule in compiled.contract.rules:
             yield (

@@ -11,6 +11,7 @@ import polars as pl
 from opsintel_dagster.errors import ContractError, DeclarationError
 from opsintel_dagster.ledger.ids import stable_id
 from opsintel_dagster.outcome import (
+    SYMPTOM_RULES,
     UNMAPPED,
     Finding,
     Outcome,
@@ -24,7 +25,7 @@ from opsintel_dagster.routing import DecisionTable, read_routes_csv
 from opsintel_dagster.verification import Contract
 
 TOLERANCE = "arrival.tolerance"
-HOLDING_RULES = frozenset({"arrival.columns", TOLERANCE})
+HOLDING_RULES = frozenset({"arrival.columns", TOLERANCE, *SYMPTOM_RULES.values()})
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,8 @@ class Compiled:
                 for mode in outcome.failure_modes
             },
             "references": sorted({use.outcome for use in self.contract.references}),
+            "follows": getattr(outcome.source, "outcome", None),
+            "receivers": {route: receiver.place for route, receiver in outcome.handoff.items()},
             "takes_corrections": getattr(outcome.source, "same_name", None) == "correction",
         }
 

@@ -51,16 +51,16 @@ class Evaluation:
         )
 
 
-def arrivals_evaluations(report: ArrivalsReport) -> list[Evaluation]:
-    """`readable` and `drift`, about what this drain claimed."""
+def readable_evaluation(report: ArrivalsReport) -> Evaluation:
+    """`readable`, about what this drain claimed."""
     problems = sum(report.problems.values())
     is_held = bool(report.unreadable or report.source_down or report.failures)
-    readable = Evaluation(
+    return Evaluation(
         "readable",
         passed=not (is_held or problems),
         severity=ERROR if is_held else WARN,
         open=problems + len(report.unreadable),
-        description=_sentence(
+        description=sentence(
             (report.source_down, "the source cannot be reached: {}"),
             (len(report.unreadable), "arrivals that could not be read at all: {:,}"),
             (problems, "records that could not be read and went to quarantine: {:,}"),
@@ -73,22 +73,6 @@ def arrivals_evaluations(report: ArrivalsReport) -> list[Evaluation]:
             **reason_table("unreadable", "arrival", {**report.unreadable, **report.failures}),
         },
     )
-    drift = Evaluation(
-        "drift",
-        passed=not (report.columns_added or report.columns_missing),
-        severity=ERROR if report.columns_missing else WARN,
-        open=len(report.columns_added) + len(report.columns_missing),
-        description=_sentence(
-            (len(report.columns_missing), "columns of the contract that an arrival lacks: {:,}"),
-            (len(report.columns_added), "columns the contract does not know: {:,}"),
-            otherwise="The arrivals have the columns of the contract",
-        ),
-        metadata={
-            **count_table("columns_missing", "column", report.columns_missing),
-            **count_table("columns_added", "column", report.columns_added),
-        },
-    )
-    return [readable, drift]
 
 
 def rule_evaluations(compiled: Compiled, report: VerifiedReport) -> list[Evaluation]:
@@ -106,7 +90,7 @@ def rule_evaluations(compiled: Compiled, report: VerifiedReport) -> list[Evaluat
                 passed=not (is_open or warned or is_held),
                 severity=ERROR if is_held else WARN,
                 open=is_open,
-                description=_sentence(
+                description=sentence(
                     (is_held, "it holds an arrival"),
                     (is_open, "records in quarantine by this rule: {:,}"),
                     (broken, "broke it in this drain: {:,}"),
@@ -119,8 +103,8 @@ def rule_evaluations(compiled: Compiled, report: VerifiedReport) -> list[Evaluat
     return evaluations
 
 
-def unresolved_evaluation(report: VerifiedReport) -> Evaluation:
-    """What stays open until somebody decides or the cause heals."""
+def unresolved_evaluation(report: VerifiedReport, downstream: MetadataDict) -> Evaluation:
+    """What stays open until somebody decides or the cause heals; `downstream` waits for it."""
     stopped = len(report.held) + len(report.waiting) + len(report.failures)
     held = {arrival: ", ".join(rules) for arrival, rules in report.held.items()}
     modes: dict[str, int] = {}
@@ -131,7 +115,7 @@ def unresolved_evaluation(report: VerifiedReport) -> Evaluation:
         passed=not (report.cases or stopped),
         severity=ERROR if stopped else WARN,
         open=len(report.cases),
-        description=_sentence(
+        description=sentence(
             (_most(modes), "records in quarantine: {}"),
             (len(report.cases), "open cases: {:,}"),
             (len(report.held), "arrivals held: {:,}"),
@@ -143,6 +127,7 @@ def unresolved_evaluation(report: VerifiedReport) -> Evaluation:
             "open_records": sum(case.rows for case in report.cases),
             **count_table("failure_modes", "failure mode", modes),
             **reason_table("stopped", "what", {**held, **report.waiting, **report.failures}),
+            **(downstream if report.held else {}),
         },
     )
 
@@ -154,7 +139,7 @@ def all_routed_evaluation(report: RoutedReport) -> Evaluation:
         passed=not (report.open_unrouted or report.failures),
         severity=ERROR if report.failures else WARN,
         open=report.open_unrouted,
-        description=_sentence(
+        description=sentence(
             (report.open_unrouted, "records in quarantine that no route takes: {:,}"),
             (len(report.failures), "batches that failed and will be tried again: {:,}"),
             otherwise="Every record has a route",
@@ -173,7 +158,7 @@ def confirmed_evaluation(report: DeliveredReport) -> Evaluation:
         passed=not (report.unconfirmed or report.failures),
         severity=ERROR,
         open=report.unconfirmed,
-        description=_sentence(
+        description=sentence(
             (report.unconfirmed, "deliveries that are not confirmed: {:,}"),
             (len(report.failures), "batches that failed and will be tried again: {:,}"),
             otherwise="Every delivery is confirmed",
@@ -190,7 +175,7 @@ def promise_evaluations(report: PromiseReport) -> list[Evaluation]:
             passed=not report.is_late,
             severity=ERROR,
             open=report.outstanding_batches,
-            description=_sentence(
+            description=sentence(
                 (report.is_late, "something outstanding is older than promised"),
                 (report.outstanding_batches, "batches outstanding: {:,}"),
                 otherwise="Nothing is outstanding",
@@ -238,7 +223,7 @@ def _most(counts: Mapping[str, int], *, shown: int = 5) -> str:
     return f"{text}, …" if len(ordered) > shown else text
 
 
-def _sentence(*parts: tuple[object, str], otherwise: str) -> str:
+def sentence(*parts: tuple[object, str], otherwise: str) -> str:
     """Join what applies; the first part of each pair says whether it does, and fills the text."""
     said = [text.format(value) for value, text in parts if value]
     text = "; ".join(said) or otherwise

@@ -14,6 +14,7 @@ import dagster as dg
 from dagster._core.definitions.freshness import FreshnessState
 from dagster._core.definitions.op_definition import OpDefinition
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+from dagster_shared.check import CheckError
 
 NO_EVENT: Final = "__source_asset_observation__"
 _PAYLOAD: Final = "_opsintel_payload"
@@ -97,6 +98,20 @@ def carried(repository: dg.RepositoryDefinition) -> Iterator[tuple[dg.AssetKey, 
         body = getattr(node.compute_fn, "decorated_fn", None)
         if hasattr(body, _PAYLOAD):
             yield key, getattr(body, _PAYLOAD)
+
+
+def assets_downstream(context: dg.AssetExecutionContext, key: dg.AssetKey) -> list[str]:
+    """Every asset of the code location that comes after `key`; none where no location is known.
+
+    `dg.materialize` on loose assets, as tests of users do it, has no repository to ask.
+    """
+    try:
+        assets = context.repository_def.assets_defs_by_key
+    except CheckError:
+        return []
+    later = dg.AssetSelection.assets(key).downstream(include_self=False)
+    found = later.resolve(dict.fromkeys(assets.values()))
+    return sorted(one.to_user_string() for one in found)
 
 
 _found: dict[type[dg.Component], tuple[object, list[Any]]] = {}

@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 import dagster as dg
 import polars as pl
 
+from opsintel_dagster.orchestration.downstream import Downstream
 from opsintel_dagster.orchestration.reports import (
     ArrivalsReport,
     Conservation,
@@ -142,6 +143,14 @@ def reason_table(name: str, what: str, reasons: Mapping[str, str]) -> MetadataDi
     """A table of reasons; nothing where there are none."""
     rows = list(reasons.items())
     return {name: dg.MetadataValue.md(_markdown((what, "reason"), rows))} if rows else {}
+
+
+def downstream_metadata(downstream: Downstream | None, assets: Sequence[str]) -> MetadataDict:
+    """What waits for a held arrival; `assets` are those that Dagster knows to come after it."""
+    if downstream is None:
+        return {}
+    said = {**downstream.described(), **({"assets": ", ".join(assets)} if assets else {})}
+    return reason_table("waiting_downstream", "what", said)
 
 
 def _case_table(cases: Sequence[OpenCase], private_modes: Collection[str]) -> MetadataDict:

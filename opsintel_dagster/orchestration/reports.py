@@ -11,6 +11,10 @@ from enum import StrEnum
 
 import polars as pl
 
+from opsintel_dagster.orchestration.downstream import Downstream
+from opsintel_dagster.verification.baselines import Bounds
+from opsintel_dagster.verification.drift import Drift
+
 
 class Stage(StrEnum):
     """The five steps of a drain, in the order in which records pass them."""
@@ -27,12 +31,51 @@ class StageReport:
     """What all reports share.
 
     `skipped` says why the stage did nothing at all (another drain holds the lease); `failures`
-    names, per batch or arrival, what went wrong with it while the others went on.
+    names, per batch or arrival, what went wrong with it while the others went on. `downstream` is
+    what waits, where an arrival is held or may be.
     """
 
     outcome: str
     skipped: str | None = None
+    downstream: Downstream | None = None
     failures: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ArrivalSymptoms:
+    """One arrival beside those before it.
+
+    `volume` is None while there is too little history; so is a column not in `null_rates`. `held`
+    are the rules because of which none of its records goes on.
+    """
+
+    name: str
+    drifts: tuple[Drift, ...]
+    volume: Bounds | None
+    null_rates: Mapping[str, Bounds]
+    held: tuple[str, ...] = ()
+
+    @property
+    def unusual_rates(self) -> dict[str, Bounds]:
+        """The columns that are empty more or less often than they are."""
+        return {name: one for name, one in self.null_rates.items() if one.is_outside}
+
+    @property
+    def is_unusually_large_or_small(self) -> bool:
+        """Whether it has far more or fewer records than arrivals have."""
+        return self.volume is not None and self.volume.is_outside
+
+    def says(self) -> list[str]:
+        """Every symptom in a sentence of its own."""
+        said = [str(one) for one in self.drifts]
+        if self.volume is not None and self.volume.is_outside:
+            low, high = round(self.volume.lower), round(self.volume.upper)
+            said.append(f"{self.volume.value:,.0f} records, expected {low:,} to {high:,}")
+        said += [
+            f"{name} is {rate.value:.1%} empty, expected {rate.lower:.1%} to {rate.upper:.1%}"
+            for name, rate in self.unusual_rates.items()
+        ]
+        return said
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +83,8 @@ class ArrivalsReport(StageReport):
     """Arrivals claimed from the source in this drain.
 
     `seen` = `claimed` + `duplicates` + `unreadable`; a correction is a claimed arrival that
-    supersedes another one. `unsettled` files are left for the next drain.
+    supersedes another one. `unsettled` files are left for the next drain. `symptoms` are those of
+    the claimed arrivals, in order.
     """
 
     seen: int = 0
@@ -52,8 +96,7 @@ class ArrivalsReport(StageReport):
     batches: int = 0
     records: int = 0
     problems: Mapping[str, int] = field(default_factory=dict)
-    columns_added: Mapping[str, int] = field(default_factory=dict)
-    columns_missing: Mapping[str, int] = field(default_factory=dict)
+    symptoms: tuple[ArrivalSymptoms, ...] = ()
     source_down: str | None = None
 
 

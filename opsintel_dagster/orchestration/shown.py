@@ -1,5 +1,6 @@
 """What Dagster is told after a stage has drained: per asset, an event or none, and its checks."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from opsintel_dagster.orchestration import evaluations as says
@@ -15,6 +16,7 @@ from opsintel_dagster.orchestration.reports import (
     StageReport,
     VerifiedReport,
 )
+from opsintel_dagster.orchestration.symptom_evaluations import symptom_evaluations
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,18 @@ class Shown:
     data_version: str | None = None
 
 
-def shown(compiled: Compiled, report: StageReport) -> list[Shown]:
-    """What to tell about the assets of the stage that made this report."""
+def shown(
+    compiled: Compiled, report: StageReport, assets_downstream: Sequence[str] = ()
+) -> list[Shown]:
+    """What to tell about the assets of the stage that made this report.
+
+    `assets_downstream` are those that come after it in Dagster's graph, in order.
+    """
+    downstream = tells.downstream_metadata(report.downstream, assets_downstream)
     if isinstance(report, ArrivalsReport):
-        return [_arrivals(report)]
+        return [_arrivals(compiled, report, downstream)]
     if isinstance(report, VerifiedReport):
-        return _verified(compiled, report)
+        return _verified(compiled, report, downstream)
     if isinstance(report, RoutedReport):
         return [_routed(report)]
     if isinstance(report, DeliveredReport):
@@ -48,18 +56,21 @@ def shown(compiled: Compiled, report: StageReport) -> list[Shown]:
     raise TypeError(f"{type(report).__name__} is not the report of a stage")
 
 
-def _arrivals(report: ArrivalsReport) -> Shown:
+def _arrivals(compiled: Compiled, report: ArrivalsReport, downstream: MetadataDict) -> Shown:
     """Nothing came: no sign of life of the source, and what the last arrivals were like stands."""
     if report.skipped:
         return Shown("arrivals")
-    evaluations = tuple(says.arrivals_evaluations(report))
+    readable = says.readable_evaluation(report)
+    symptoms = symptom_evaluations(compiled, report, downstream)
     if not (report.seen or report.source_down or report.failures):
-        return Shown("arrivals", otherwise=evaluations)
+        return Shown("arrivals", otherwise=(readable, *symptoms))
     metadata = tells.arrivals_metadata(report) if report.seen else None
-    return Shown("arrivals", metadata, evaluations)
+    if not report.symptoms:  # nothing was claimed: what the last arrivals were like stands
+        return Shown("arrivals", metadata, (readable,), otherwise=tuple(symptoms))
+    return Shown("arrivals", metadata, (readable, *symptoms))
 
 
-def _verified(compiled: Compiled, report: VerifiedReport) -> list[Shown]:
+def _verified(compiled: Compiled, report: VerifiedReport, downstream: MetadataDict) -> list[Shown]:
     if report.skipped:
         return [Shown("verified"), Shown("quarantine")]
     private = private_modes(compiled)
@@ -73,7 +84,7 @@ def _verified(compiled: Compiled, report: VerifiedReport) -> list[Shown]:
         Shown(
             "quarantine",
             quarantine if report.batches or report.replayed else None,
-            (says.unresolved_evaluation(report),),
+            (says.unresolved_evaluation(report, downstream),),
         ),
     ]
 

@@ -6,7 +6,7 @@ were written to. Whatever dies before that transaction has claimed nothing.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
@@ -17,10 +17,12 @@ from opsintel_dagster.ledger import arrivals, batches, cases, entries
 from opsintel_dagster.ledger.arrivals import ArrivalState, NewArrival
 from opsintel_dagster.ledger.batches import BatchKind, Role
 from opsintel_dagster.ledger.ids import stable_id
+from opsintel_dagster.orchestration.downstream import downstream_of
 from opsintel_dagster.orchestration.intake import open_arrival_source, settled_sightings
 from opsintel_dagster.orchestration.naming import name_arrival, unreadable_arrival
 from opsintel_dagster.orchestration.reading_arrivals import ReadArrival, read_arrival
-from opsintel_dagster.orchestration.reports import ArrivalsReport
+from opsintel_dagster.orchestration.reports import ArrivalsReport, ArrivalSymptoms
+from opsintel_dagster.orchestration.symptoms import History, to_json
 from opsintel_dagster.orchestration.work import Work
 from opsintel_dagster.store import StoredFile
 
@@ -75,8 +77,7 @@ class Tally:
     records: int = 0
     unreadable: dict[str, str] = field(default_factory=dict)
     problems: Counter[str] = field(default_factory=Counter)
-    added: Counter[str] = field(default_factory=Counter)
-    missing: Counter[str] = field(default_factory=Counter)
+    symptoms: list[ArrivalSymptoms] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
 
 
@@ -94,11 +95,17 @@ def claim(work: Work) -> ArrivalsReport:
     try:
         source = open_arrival_source(work.compiled, work.installation, work.open_feed)
         sightings, unsettled = settled_sightings(work, source)
+        history: History | None = None
         for group in _groups(work, source, sightings, tally):
-            _register(work, group, tally)
+            history = history or History.load(work)
+            _register(work, group, history, tally)
     except SourceDown as error:
         source_down = str(error)
     _settle_unreadable(work)
+    downstream = None
+    if any(one.held or one.drifts for one in tally.symptoms):
+        with work.installation.ledger.read() as connection:
+            downstream = downstream_of(connection, work.name)
     return ArrivalsReport(
         outcome=work.name,
         seen=tally.seen,
@@ -110,10 +117,10 @@ def claim(work: Work) -> ArrivalsReport:
         batches=tally.batches,
         records=tally.records,
         problems=dict(tally.problems),
-        columns_added=dict(tally.added),
-        columns_missing=dict(tally.missing),
+        symptoms=tuple(tally.symptoms),
         source_down=source_down,
         failures=tally.failures,
+        downstream=downstream,
     )
 
 
@@ -147,7 +154,7 @@ def _groups(
         yield group
 
 
-def _register(work: Work, group: Group, tally: Tally) -> None:
+def _register(work: Work, group: Group, history: History, tally: Tally) -> None:
     """Write the group's rows, then name arrivals, batch and files in one transaction."""
     compiled = work.compiled
     news: list[NewArrival] = []
@@ -158,6 +165,12 @@ def _register(work: Work, group: Group, tally: Tally) -> None:
             unreadable_arrival(connection, work.name, seen, reason)
             for seen, reason in group.unreadable
         ]
+    symptoms = []
+    for at, (new, one) in enumerate(zip(news, group.read, strict=True)):
+        if new.state is ArrivalState.BATCHED:
+            symptoms.append(history.judge(new, one))
+            profile = one.profile.to_json()
+            news[at] = replace(new, profile=profile, symptoms=to_json(symptoms[-1]))
     batched = {
         new.id: one
         for new, one in zip(news, group.read, strict=True)
@@ -192,7 +205,8 @@ def _register(work: Work, group: Group, tally: Tally) -> None:
                 reason = new.reason or f"same as {new.duplicate_of}"
                 entries.append(connection, work.name, work.actor, new.state, new.id, reason)
     reached("claim.registered")
-    _count(work, everything, batched, tally)
+    _count(everything, batched, tally)
+    tally.symptoms += symptoms
 
 
 def _write_rows(work: Work, batch_id: str, batched: dict[str, ReadArrival]) -> Sequence[StoredFile]:
@@ -209,9 +223,7 @@ def _write_rows(work: Work, batch_id: str, batched: dict[str, ReadArrival]) -> S
     return [work.write(batch_id, Role.RAW, pl.concat(frames, how="diagonal"))]
 
 
-def _count(
-    work: Work, news: Sequence[NewArrival], batched: dict[str, ReadArrival], tally: Tally
-) -> None:
+def _count(news: Sequence[NewArrival], batched: dict[str, ReadArrival], tally: Tally) -> None:
     states = Counter(new.state for new in news)
     tally.seen += len(news)
     tally.claimed += len(batched)
@@ -220,13 +232,9 @@ def _count(
     tally.corrections += sum(
         new.supersedes is not None for new in news if new.state is ArrivalState.BATCHED
     )
-    declared = set(work.compiled.contract.columns)
     for one in batched.values():
         tally.records += one.records
         tally.problems.update(one.problems)
-        if one.columns:
-            tally.added.update(set(one.columns) - declared)
-            tally.missing.update(declared - set(one.columns))
     tally.unreadable |= {
         new.name: new.reason or "" for new in news if new.state is ArrivalState.UNREADABLE
     }

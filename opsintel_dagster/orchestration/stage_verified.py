@@ -18,10 +18,12 @@ from opsintel_dagster.ledger import arrivals, batches, bindings, cases, entries
 from opsintel_dagster.ledger.batches import BatchKind, BatchState, Role
 from opsintel_dagster.orchestration import corrections, quarantine
 from opsintel_dagster.orchestration.compiled import TOLERANCE
+from opsintel_dagster.orchestration.downstream import downstream_of
 from opsintel_dagster.orchestration.raw import read_raw
 from opsintel_dagster.orchestration.references import Reference
 from opsintel_dagster.orchestration.replay import replay_healed
 from opsintel_dagster.orchestration.reports import OpenCase, VerifiedReport
+from opsintel_dagster.orchestration.symptoms import held_for
 from opsintel_dagster.orchestration.work import Work
 from opsintel_dagster.verification import mask_pii
 
@@ -145,10 +147,10 @@ def _judge(
     verified, bad = verdict.valid, verdict.quarantine
     held = dict(verdict.held)
     if batch.kind == BatchKind.ARRIVALS:
-        over = _over_tolerance(work, members, bad, held)
-        if over:
-            verified, bad = _hold(raw, verified, bad, over)
-            held |= dict.fromkeys(over, (TOLERANCE,))
+        wholly = _held_wholly(work, members, bad, held)
+        if wholly:
+            verified, bad = _hold(raw, verified, bad, wholly)
+            held |= wholly
     verified, repeated, unchanged = corrections.compare(work, batch, members, verified, held)
     if not repeated.is_empty():
         rows = raw.join(repeated, on=["_arrival", "_row"], how="inner", maintain_order="left")
@@ -160,37 +162,50 @@ def _judge(
     return Judged(verified, bad, unchanged, warned, held)
 
 
-def _over_tolerance(
-    work: Work, members: list[Row[Any]], bad: pl.DataFrame, held: Mapping[str, object]
-) -> list[str]:
-    """Arrivals of which a larger share was quarantined than the outcome tolerates."""
+def _held_wholly(
+    work: Work, members: list[Row[Any]], bad: pl.DataFrame, held: Mapping[str, tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
+    """Arrivals of which no row may go on, with the rules that say so.
+
+    Their claim found a symptom they are held for, or a larger share of them was quarantined than
+    the outcome tolerates.
+    """
     counts = dict(bad.group_by("_arrival").len().iter_rows())
     limit = work.compiled.outcome.tolerance
-    return [
-        member.id
-        for member in members
-        if member.records
-        and member.id not in held
-        and counts.get(member.id, 0) / member.records > limit
-    ]
+    wholly = {}
+    for member in members:
+        rules = held_for(member.symptoms)
+        if member.records and counts.get(member.id, 0) / member.records > limit:
+            rules = (*rules, TOLERANCE)
+        if rules and member.records and member.id not in held:
+            wholly[member.id] = rules
+    return wholly
 
 
 def _hold(
-    raw: pl.DataFrame, verified: pl.DataFrame, bad: pl.DataFrame, over: list[str]
+    raw: pl.DataFrame,
+    verified: pl.DataFrame,
+    bad: pl.DataFrame,
+    wholly: Mapping[str, tuple[str, ...]],
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Put every row of the arrivals `over` into quarantine; rows that were fine say why too."""
-    is_over = pl.col("_arrival").is_in(over)
-    good = verified.filter(is_over).select("_arrival", "_row")
-    good = good.with_columns(pl.lit([TOLERANCE], dtype=pl.List(pl.String)).alias("_rules"))
-    rows = raw.join(good, on=["_arrival", "_row"], how="inner", maintain_order="left")
-    named = (
-        pl.when(is_over)
-        .then(pl.concat_list(pl.lit([TOLERANCE], dtype=pl.List(pl.String)), "_rules"))
-        .otherwise("_rules")
+    """Put every row of these arrivals into quarantine; rows that were fine say why too."""
+    holding = pl.DataFrame(
+        {"_arrival": list(wholly), "_holding": list(map(list, wholly.values()))},
+        schema={"_arrival": pl.String, "_holding": pl.List(pl.String)},
     )
-    bad = bad.with_columns(named.alias("_rules"))
+    good = verified.select("_arrival", "_row").join(holding, on="_arrival", how="inner")
+    rows = raw.join(
+        good.rename({"_holding": "_rules"}),
+        on=["_arrival", "_row"],
+        how="inner",
+        maintain_order="left",
+    )
+    bad = bad.join(holding, on="_arrival", how="left", maintain_order="left")
+    is_held = pl.col("_holding").is_not_null()
+    named = pl.when(is_held).then(pl.concat_list("_holding", "_rules")).otherwise("_rules")
+    bad = bad.with_columns(named.alias("_rules")).drop("_holding")
     together = pl.concat([bad, rows.select(bad.columns)], how="diagonal_relaxed")
-    return verified.filter(~is_over), together
+    return verified.filter(~pl.col("_arrival").is_in(list(wholly))), together
 
 
 def _open_cases(
@@ -262,6 +277,7 @@ def _report(work: Work, tally: Tally) -> VerifiedReport:
         open_by_rule = cases.open_rows_by_rule(connection, work.name)
         open_cases = open_cases_of(cases.listing(connection, [work.name]))
         sample = _sample(work, connection) if tally.quarantined or tally.replayed else None
+        downstream = downstream_of(connection, work.name) if tally.held else None
     return VerifiedReport(
         outcome=work.name,
         batches=tally.batches,
@@ -279,6 +295,7 @@ def _report(work: Work, tally: Tally) -> VerifiedReport:
         replayed=tally.replayed,
         sample=sample,
         failures=tally.failures,
+        downstream=downstream,
     )
 
 

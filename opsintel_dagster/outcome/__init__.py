@@ -23,10 +23,12 @@ from opsintel_dagster.outcome.positions import read_positions
 from opsintel_dagster.outcome.receivers import FileReceiver, ReceiverSpec, TableReceiver
 from opsintel_dagster.outcome.routes import Route, effective_routes
 from opsintel_dagster.outcome.sources import FilesSource, Source, UpstreamSource
+from opsintel_dagster.outcome.symptoms import SYMPTOM_RULES, Symptoms
 
 __all__ = [
     "NOWHERE",
     "RESERVED_RULES",
+    "SYMPTOM_RULES",
     "UNMAPPED",
     "BatchLimits",
     "Condition",
@@ -50,6 +52,7 @@ __all__ = [
     "Remedy",
     "Route",
     "Source",
+    "Symptoms",
     "TableReceiver",
     "UpstreamSource",
     "check",

@@ -18,6 +18,7 @@ from opsintel_dagster.outcome.findings import (
 from opsintel_dagster.outcome.names import CONTROL_PREFIX, KEY_REPEAT, KEY_UNIQUE, RESERVED_RULES
 from opsintel_dagster.outcome.routes import Route
 from opsintel_dagster.outcome.sources import UpstreamSource
+from opsintel_dagster.outcome.symptoms import SYMPTOM_RULES
 from opsintel_dagster.outcome.table_checks import condition_problems, receiver_problems
 
 
@@ -177,6 +178,10 @@ def _rule_problems(
     elif rule == KEY_REPEAT and outcome.repeats != "hold":
         what = f"`{rule}` is never broken, `repeats` is `{outcome.repeats}`"
         yield Problem(path, what, "write `repeats: hold`, or remove the rule")
+    elif rule in SYMPTOM_RULES.values() and rule not in outcome.symptoms.holding().values():
+        symptom = rule.removeprefix("arrival.")
+        what = f"`{rule}` is never broken, arrivals go on with a warning"
+        yield Problem(path, what, f"write `symptoms: {{{symptom}: hold}}`, or remove the rule")
     elif isinstance(mode.remedy, GoOn) and severity != "warning":
         yield Problem(
             path,

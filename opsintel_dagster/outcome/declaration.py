@@ -14,6 +14,7 @@ from opsintel_dagster.outcome.findings import Problem, did_you_mean, refusal, re
 from opsintel_dagster.outcome.limits import BatchLimits, Cost, References, Share, Tags
 from opsintel_dagster.outcome.names import RESERVED_OUTCOMES, Name, Owner
 from opsintel_dagster.outcome.sources import Source
+from opsintel_dagster.outcome.symptoms import Symptoms
 
 
 class Outcome(Declared):
@@ -33,6 +34,7 @@ class Outcome(Declared):
         contract: A `pandera.polars` model or schema; a text is its dotted path.
         key: The columns that name one record.
         tolerance: A larger share quarantined, and the arrival is held.
+        symptoms: What happens to an arrival that does not look like those before it.
         repeats: What happens to a key that another arrival has already delivered.
         failure_modes: How records come in wrong; a row belongs to the first that fits.
         routes: The decision table, or the path of a CSV file that holds it. None and a single
@@ -54,6 +56,7 @@ class Outcome(Declared):
     contract: Any = Field(repr=False)
     key: Key = ()
     tolerance: Share = 1.0
+    symptoms: Symptoms = Symptoms()
     repeats: Repeats = "deliver"
     failure_modes: FailureModes = ()
     routes: Routes = ()

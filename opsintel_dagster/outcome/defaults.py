@@ -12,6 +12,7 @@ from opsintel_dagster.outcome.findings import Problem, did_you_mean, refusals
 from opsintel_dagster.outcome.limits import BatchLimits, Cost, References, Share, Tags
 from opsintel_dagster.outcome.names import Name, Owner
 from opsintel_dagster.outcome.sources import FilesSource, UpstreamSource
+from opsintel_dagster.outcome.symptoms import Symptoms
 
 _SOURCE_FIELDS = frozenset(FilesSource.model_fields) | frozenset(UpstreamSource.model_fields)
 
@@ -31,6 +32,7 @@ class Defaults(Declared):
     source: dict[str, Any] | None = None
     key: Key | None = None
     tolerance: Share | None = None
+    symptoms: Symptoms | None = None
     repeats: Repeats | None = None
     failure_modes: FailureModes | None = None
     routes: Routes | None = None

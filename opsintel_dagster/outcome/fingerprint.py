@@ -36,6 +36,7 @@ def declaration_fingerprint(
         "contract": contract_fingerprint,
         "key": outcome.key,
         "tolerance": outcome.tolerance,
+        "held_for": sorted(outcome.symptoms.holding()),
         "null_values": getattr(outcome.source, "null_values", ()),
         "failure_modes": [[mode.name, mode.rules] for mode in outcome.failure_modes],
         "routes": [

@@ -83,6 +83,9 @@ def _correct(outcome: Outcome, rules: Sequence[str]) -> str:
         lines.append(
             f"- an arrival of which more than {outcome.tolerance * 100:g} % is quarantined is held"
         )
+    held_for = [name.replace("_", " ") for name in outcome.symptoms.holding()]
+    if held_for:
+        lines.append(f"- an arrival unlike those before it is held: {', '.join(held_for)}")
     return "\n".join(lines) if len(lines) > 2 else ""
 
 

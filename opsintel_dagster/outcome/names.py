@@ -27,7 +27,10 @@ RESERVED_RULES: Final = frozenset(
     {
         READABLE,
         "arrival.columns",
+        "arrival.drift",
+        "arrival.null_rate",
         "arrival.tolerance",
+        "arrival.volume",
         KEY_UNIQUE,
         KEY_REPEAT,
         "route.none",

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import AfterValidator, Field
 
 from opsintel_dagster.outcome.declared import Declared
-from opsintel_dagster.outcome.environment import EnvValue, Resolvable
+from opsintel_dagster.outcome.environment import EnvValue, Resolvable, shown
 from opsintel_dagster.outcome.findings import refusal
 from opsintel_dagster.outcome.sources import FileFormat
 
@@ -41,6 +41,11 @@ class TableReceiver(Declared):
     table: Annotated[str, AfterValidator(_checked_table)]
     consumed: bool = False
 
+    @property
+    def place(self) -> str:
+        """Where it is, in words anybody may read."""
+        return f"table {self.table} in {shown(self.url)}"
+
 
 class FileReceiver(Declared):
     """A folder: one file a delivery, written under a temporary name and renamed."""
@@ -48,6 +53,11 @@ class FileReceiver(Declared):
     kind: Literal["files"] = "files"
     path: Resolvable
     format: FileFormat = "parquet"
+
+    @property
+    def place(self) -> str:
+        """Where it is, in words anybody may read."""
+        return f"{self.format} files in {shown(self.path)}"
 
 
 ReceiverSpec: TypeAlias = Annotated[TableReceiver | FileReceiver, Field(discriminator="kind")]

@@ -113,11 +113,7 @@ def _complaints(
 ) -> list[str]:
     complaints = []
     missing = [
-        name
-        for name, column in columns.items()
-        if name not in there
-        and column.is_required
-        and not (facts.adds_missing and (column.is_nullable or column.default is not None))
+        name for name, column in columns.items() if name not in there and facts.is_needed(column)
     ]
     came = [name for name in ordered if name in there]
     for called, names in governed(facts, came).items():

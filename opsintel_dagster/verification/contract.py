@@ -17,7 +17,7 @@ from opsintel_dagster.verification.file_verification import ROWS_PER_PART, FileV
 from opsintel_dagster.verification.fingerprints import fingerprint
 from opsintel_dagster.verification.inputs import INPUT, as_frame, numbered, open_source
 from opsintel_dagster.verification.membership import Membership
-from opsintel_dagster.verification.patterns import BoundRules, bind
+from opsintel_dagster.verification.patterns import BoundRules, bind, governed
 from opsintel_dagster.verification.references import reference_versions
 from opsintel_dagster.verification.rules import ReferenceUse, Rule
 from opsintel_dagster.verification.schema_reading import SchemaFacts, read_schema
@@ -180,6 +180,17 @@ class Contract:
             rows_per_part=rows_per_part,
             hashed=hashed,
         ).run(rows, Path(valid), Path(quarantine))
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Columns without which an arrival is held."""
+        facts = self._facts
+        return tuple(name for name, one in facts.columns.items() if facts.is_needed(one))
+
+    def known_among(self, names: Sequence[str]) -> frozenset[str]:
+        """Those of `names` that the contract declares, by name or by a pattern."""
+        matched = chain.from_iterable(governed(self._facts, names).values())
+        return frozenset([*(name for name in names if name in self.columns), *matched])
 
     def explain(self) -> pl.DataFrame:
         """How each rule is judged: `rule`, `column`, `tier`, `why`, and how heavy it weighs."""

@@ -64,6 +64,11 @@ class SchemaFacts:
         both |= {name: replace(one, is_required=False) for name, one in self.patterns.items()}
         return {name: both[name] for name in self.order}
 
+    def is_needed(self, column: ContractColumn) -> bool:
+        """Whether an arrival without the column cannot be judged."""
+        is_filled_in = self.adds_missing and (column.is_nullable or column.default is not None)
+        return column.is_required and not is_filled_in
+
     def seen_by(self, column: str | None) -> dict[str, ContractColumn]:
         """The columns that a check of `column` is handed; of the whole frame if that is None."""
         declared = self.declared

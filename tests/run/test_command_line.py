@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from project import Project
+
+from opsintel_dagster.orchestration.instance import last_checks
 
 FILE = "id,amount,note\nL1,2,\nL2,0,nothing to do\nL3,-1,\nL4,3,\n"
 
@@ -36,6 +39,20 @@ def test_materialize_drains_a_group_with_a_process_a_step(project):
     select = ("--select", "group:letters")
     project.run("dagster", "asset", "materialize", *select, "-m", "ops.definitions")
     assert keys(project) == ["L1", "L4"]
+
+
+def test_a_held_arrival_names_the_assets_that_come_after_it(project):
+    project.scaffold("letters")
+    project.drop("letters", "narrow.csv", "id,note\nL9,\n")
+    select = ("--select", "group:letters")
+    project.run("dagster", "asset", "materialize", *select, "-m", "ops.definitions")
+    check = dg.AssetCheckKey(dg.AssetKey(["letters", "arrivals"]), "drift")
+    with dg.DagsterInstance.from_config(project.environment["DAGSTER_HOME"]) as instance:
+        said = last_checks(instance, [check])[check]
+    assert said.description == "Columns that changed: 1; amount was removed."
+    waiting = said.metadata["waiting_downstream"].value
+    assert "letters/promise" in waiting
+    assert "letters.desk: csv files in outbox/letters" in waiting
 
 
 def test_launch_drains_some_stages_and_the_shared_job_the_rest(project):

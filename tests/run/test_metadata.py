@@ -98,11 +98,13 @@ def test_offending_values_of_a_private_failure_mode_are_masked(private, is_shown
 
 def test_cases_alone_are_a_warning_and_what_is_held_is_an_error():
     case = open_case("unknown_depot", {})
-    assert unresolved_evaluation(VerifiedReport(outcome="o")).passed
-    waiting = unresolved_evaluation(VerifiedReport(outcome="o", cases=(case,)))
+    assert unresolved_evaluation(VerifiedReport(outcome="o"), {}).passed
+    waiting = unresolved_evaluation(VerifiedReport(outcome="o", cases=(case,)), {})
     assert (waiting.passed, waiting.severity.value, waiting.open) == (False, "WARN", 1)
-    held = unresolved_evaluation(VerifiedReport(outcome="o", held={"a": ("arrival.tolerance",)}))
+    report = VerifiedReport(outcome="o", held={"a": ("arrival.tolerance",)})
+    held = unresolved_evaluation(report, {"waiting_downstream": "desks"})
     assert (held.passed, held.severity.value) == (False, "ERROR")
+    assert held.metadata["waiting_downstream"] == "desks"
 
 
 def test_the_law_is_told_with_what_is_missing():

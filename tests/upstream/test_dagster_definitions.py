@@ -3,7 +3,7 @@
 import dagster as dg
 import pytest
 
-from opsintel_dagster.orchestration.instance import carried, carry
+from opsintel_dagster.orchestration.instance import assets_downstream, carried, carry
 
 
 def chain() -> dg.Definitions:
@@ -116,3 +116,14 @@ def test_a_dependency_nobody_defines_becomes_an_external_asset():
 
     graph = dg.Definitions(assets=[verified]).resolve_asset_graph()
     assert dg.AssetKey(["elsewhere", "delivered"]) in graph.get_all_asset_keys()
+
+
+def test_an_asset_run_without_a_code_location_has_nothing_after_it():
+    seen = []
+
+    @dg.asset
+    def first(context: dg.AssetExecutionContext) -> None:
+        seen.append(assets_downstream(context, dg.AssetKey("first")))
+
+    assert dg.materialize([first]).success
+    assert seen == [[]]

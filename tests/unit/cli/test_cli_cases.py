@@ -66,6 +66,23 @@ def test_a_case_says_why_a_file_or_line_could_not_be_read(
     assert "ragged.csv line 2  readable (ragged)" in shown
 
 
+def test_a_held_arrival_is_shown_with_its_rename_and_with_all_that_waits(
+    drained: Operation, opsintel: Run, answer: Answer
+) -> None:
+    rows = "".join(f"Q{row},HAM,{row}.5,\n" for row in range(1, 30))
+    drained.drop("parcels", "renamed.csv", f"parcel,depot,Weight (kg),note\n{rows}")
+    drained.drain()
+    shown = opsintel("cases", "show", "parcels.unmapped").stdout
+    assert "renamed.csv: weight seems to be called Weight (kg)" in shown
+    assert "`weight` is `Weight (kg)` now" in shown
+    assert "rename it in the contract" in shown
+    assert "receivers: parcels.freight: parquet files in out/freight; parcels.gate" in shown
+    case = answer("cases", "show", "parcels.unmapped")
+    (held,) = case["held"]
+    assert held["renames"][0]["now"] == "Weight (kg)"
+    assert case["waiting_downstream"]["owners"] == "team:parcels"
+
+
 def test_a_closed_case_is_listed_on_request_and_says_what_closed_it(
     drained: Operation, answer: Answer, opsintel: Run
 ) -> None:

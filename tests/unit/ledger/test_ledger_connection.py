@@ -9,7 +9,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import insert, select, text
 
 from opsintel_dagster.errors import LedgerError
-from opsintel_dagster.ledger import Ledger, bindings
+from opsintel_dagster.ledger import Ledger, arrivals, bindings
 from opsintel_dagster.ledger.connection import HEAD_REVISION
 from opsintel_dagster.ledger.tables import entry, metadata
 
@@ -36,6 +36,28 @@ def test_migrating_twice_changes_nothing(database_url: str) -> None:
         ledger.migrate()
         ledger.migrate()
         assert ledger.exists()
+
+
+def test_a_ledger_of_before_keeps_its_arrivals(database_url: str) -> None:
+    with Ledger(database_url) as ledger:
+        ledger.migrate()
+        with ledger.write() as connection:
+            for column in ("profile", "symptoms"):
+                connection.execute(text(f"ALTER TABLE opsintel_arrival DROP COLUMN {column}"))
+            connection.execute(text("UPDATE opsintel_alembic_version SET version_num = '0001'"))
+            moment = "'2013-01-01 00:00:00'"
+            connection.execute(
+                text(
+                    "INSERT INTO opsintel_arrival (id, outcome, seq, name, identity, state, "
+                    "content, size, records, columns, available_at, claimed_at, is_late) VALUES "
+                    "('a', 'o', 1, 'day.csv', 'i', 'batched', 'c', 1, 7, '[\"n\"]', "
+                    f"{moment}, {moment}, false)"
+                )
+            )
+        ledger.migrate()
+        with ledger.read() as connection:
+            assert arrivals.sequence(connection, "o") == {"a": 1}
+            assert arrivals.recent(connection, "o", 10) == []
 
 
 def test_a_ledger_of_a_newer_version_is_refused_with_the_fix(database_url: str) -> None:

@@ -76,6 +76,10 @@ def test_a_sound_declaration_has_no_findings(declare: Any, facts: Any) -> None:
             "or `<outcome>/delivered`; write `airport_register`",
         ),
         ({"source": {"kind": "upstream", "asset": "dbt/x"}}, "write `path` to say where its data"),
+        (
+            mode(rules=["arrival.volume"]),
+            "arrivals go on with a warning; write `symptoms: {volume: hold}`",
+        ),
     ],
 )
 def test_what_does_not_fit_the_contract_or_the_neighbours_is_found(
@@ -89,6 +93,7 @@ def test_what_does_not_fit_the_contract_or_the_neighbours_is_found(
     "change",
     [
         mode(rules=["key.repeat"]) | {"repeats": "hold"},
+        mode(rules=["arrival.drift"]) | {"symptoms": {"drift": "hold"}},
         mode(rules=["readable", "refused", "arrival.tolerance", "route.none", "key.unique"]),
         {"routes": []},
         {"source": {"kind": "upstream", "asset": "dbt/x", "path": "warehouse/x.parquet"}},

@@ -43,6 +43,11 @@ The first that holds takes the record.
     )
 
 
+def test_what_an_arrival_is_held_for_is_part_of_what_correct_is(declare: Any) -> None:
+    text = describe(Outcome(**declare(symptoms={"drift": "hold", "null_rate": "hold"})))
+    assert "- an arrival unlike those before it is held: drift, null rate\n" in text
+
+
 def test_pipes_line_breaks_and_backticks_stay_inside_their_cell(declare: Any) -> None:
     outcome = Outcome(
         **declare(
