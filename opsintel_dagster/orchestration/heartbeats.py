@@ -8,11 +8,12 @@ from typing import Final
 import dagster as dg
 
 from opsintel_dagster.orchestration.compiled import Compiled
-from opsintel_dagster.orchestration.instance import last_checks
+from opsintel_dagster.orchestration.instance import CheckRecord, last_checks
 from opsintel_dagster.orchestration.keys import asset_key
 from opsintel_dagster.orchestration.waking import State
 
 BEATS_PER_WINDOW: Final = 3
+_CHECKS: Final = ("conservation", "deadline")
 
 
 def report_heartbeats(
@@ -37,11 +38,10 @@ def report_heartbeats(
         pause = outcomes[one.name].outcome.within / BEATS_PER_WINDOW
         if key not in last or now - last[key].at >= pause:
             due[key] = one
-    laws = {key: dg.AssetCheckKey(key, "conservation") for key in due}
-    said = last_checks(instance, list(laws.values()))
+    said = last_checks(instance, [dg.AssetCheckKey(key, name) for key in due for name in _CHECKS])
     beating = []
     for key, one in due.items():
-        law = said.get(laws[key])
+        law = said.get(dg.AssetCheckKey(key, "conservation"))
         if law is not None and not law.passed:
             continue
         age = (now - one.oldest).total_seconds() if one.oldest is not None else 0.0
@@ -53,8 +53,30 @@ def report_heartbeats(
         }
         beat = dg.AssetMaterialization(key, description="heartbeat", metadata=metadata)
         instance.report_runless_asset_event(beat)
+        for name in _CHECKS:
+            check = dg.AssetCheckKey(key, name)
+            if check in said:
+                _say_again(instance, check, said[check])
         beating.append(one.name)
     return beating
+
+
+def _say_again(instance: dg.DagsterInstance, check: dg.AssetCheckKey, last: CheckRecord) -> None:
+    """Let what a check said outlive the heartbeat: the UI shows checks of the newest event only.
+
+    Said without a run it speaks of no materialization and stays. A deadline that was missed is kept
+    again, or there would be no heartbeat.
+    """
+    if last.is_bound or not last.passed:
+        evaluation = dg.AssetCheckEvaluation(
+            asset_key=check.asset_key,
+            check_name=check.name,
+            passed=True,
+            metadata=last.metadata,
+            severity=last.severity,
+            description=last.description if last.passed else "The promise is kept again.",
+        )
+        instance.report_runless_asset_event(evaluation)
 
 
 @dataclass(frozen=True)

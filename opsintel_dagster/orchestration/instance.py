@@ -28,13 +28,17 @@ AComponent = TypeVar("AComponent", bound=dg.Component)
 
 @dataclass(frozen=True)
 class CheckRecord:
-    """The last thing a check said, and when."""
+    """The last thing a check said, and when.
+
+    `is_bound` says that it spoke of one materialization: the UI forgets it with the next one.
+    """
 
     passed: bool
     severity: dg.AssetCheckSeverity
     metadata: Mapping[str, Any]
     description: str | None
     at: datetime
+    is_bound: bool
 
 
 def quiet(key: dg.AssetKey) -> "dg.MaterializeResult[None]":
@@ -66,6 +70,7 @@ def last_checks(
             metadata=evaluation.metadata,
             description=evaluation.description,
             at=datetime.fromtimestamp(entry.timestamp, UTC),
+            is_bound=evaluation.target_materialization_data is not None,
         )
     return records
 

@@ -10,6 +10,7 @@ from scenario import DAY_ONE, DEPOTS, HEADER, MORE_DEPOTS, depots, parcels
 
 from opsintel_dagster.errors import SettingsError
 from opsintel_dagster.orchestration import heartbeats, sensors
+from opsintel_dagster.orchestration.instance import last_checks
 from opsintel_dagster.orchestration.pacing import Pacing
 from opsintel_dagster.orchestration.sensors import interval_seconds, longest_runtime
 from opsintel_dagster.orchestration.waking import Look, Polls
@@ -144,6 +145,35 @@ def test_a_sign_of_life_keeps_what_the_last_drain_counted_in_sight(running, monk
     assert event.run_id == ""
     assert event.asset_materialization is not None
     assert event.asset_materialization.metadata["received"].value == 9
+
+
+def test_checks_outlive_a_sign_of_life_and_are_said_once_more_only(running, monkeypatch):
+    running.begin()
+    monkeypatch.setattr(heartbeats, "BEATS_PER_WINDOW", 1_000_000_000)
+    checks = [dg.AssetCheckKey(PROMISE, name) for name in ("conservation", "deadline")]
+    before = last_checks(running.instance, checks)
+    assert [before[check].is_bound for check in checks] == [True, True]
+    running.tick()
+    said = last_checks(running.instance, checks)
+    assert [said[check].is_bound for check in checks] == [False, False]
+    for check in checks:
+        assert (said[check].passed, said[check].description, said[check].metadata) == (
+            before[check].passed,
+            before[check].description,
+            before[check].metadata,
+        )
+    running.tick()
+    assert last_checks(running.instance, checks) == said
+
+
+def test_a_missed_deadline_is_kept_again_with_the_sign_of_life(running):
+    missed = dg.AssetCheckEvaluation(
+        asset_key=PROMISE, check_name="deadline", passed=False, metadata={}
+    )
+    running.instance.report_runless_asset_event(missed)
+    running.tick()
+    deadline = dg.AssetCheckKey(PROMISE, "deadline")
+    assert last_checks(running.instance, [deadline])[deadline].passed
 
 
 def test_an_outcome_with_something_older_than_promised_gets_no_sign_of_life(running):
