@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 FEW = settings(
-    max_examples=70, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 MANY = settings(FEW, max_examples=2_000)
 
@@ -72,7 +72,7 @@ def translated(schema: pa.DataFrameSchema, frame: pl.DataFrame, engine: Any) -> 
         if one.rule.tier is not Tier.ROW and is_there:
             assert rule in refused, rule
         if rule in refused and one.rule.tier is Tier.ROW:
-            assert "Int8" in str(one.expressions), one.why
+            assert "strict_cast(Int8)" in one.why
     bad = [id(one.check) for rule, one in checks.items() if rule in refused]
 
     def kept(every: list[pa.Check]) -> list[pa.Check]:
@@ -100,5 +100,12 @@ def has_no_span(case: Case) -> bool:
 @given(cases().filter(has_no_span))
 def test_the_verdict_is_the_same(engine: Any, case: Case) -> None:
     schema, frame = numbered(case)
-    contract = translated(schema, frame, engine)
-    agree(contract, frame, engine)
+    agree(translated(schema, frame, engine), frame, engine)
+
+
+@pytest.mark.slow
+@MANY
+@given(cases().filter(has_no_span))
+def test_the_verdict_is_the_same_in_many_more_cases(engine: Any, case: Case) -> None:
+    schema, frame = numbered(case)
+    agree(translated(schema, frame, engine), frame, engine)

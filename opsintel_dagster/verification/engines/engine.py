@@ -144,7 +144,7 @@ STORED: Final[Mapping[type[pl.DataType], dt.DataType]] = {
     pl.Time: dt.time,
 }
 
-_ENGINES: Final[Mapping[str, Engine]] = {one.name: one for one in (_DuckDB(), _PostgreSQL())}
+ENGINES: Final[Mapping[str, Engine]] = {one.name: one for one in (_DuckDB(), _PostgreSQL())}
 
 
 def engine_of(table: Any) -> Engine:
@@ -158,7 +158,7 @@ def engine_of(table: Any) -> Engine:
         message = f"a {type(table).__name__} is no Ibis table; `verify` takes tables in memory"
         raise TypeError(message)
     name = table.get_backend().name
-    if name not in _ENGINES:
-        reason = f"verdicts are proven to be the same in {' and '.join(_ENGINES)}, not in {name}"
+    if name not in ENGINES:
+        reason = f"verdicts are proven to be the same in {' and '.join(ENGINES)}, not in {name}"
         raise NotTranslatedError(reason, "Verify the rows with `verify`, or copy them there")
-    return _ENGINES[name]
+    return ENGINES[name]
