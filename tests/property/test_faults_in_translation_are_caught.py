@@ -77,11 +77,19 @@ def nan_is_a_value(patch: pytest.MonkeyPatch) -> None:
 
 
 def nothing_is_repeated(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(rules.Rules, "_others", lambda _s, _o, same: same[0].isnull() & same[0].notnull())
+    patch.setattr(
+        tables, "join_repeats", lambda table, _v, _p, at: table.mutate(**{at: ibis.literal(False)})
+    )
+
+
+def nothing_is_repeated_in_a_window(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(type(ENGINES["duckdb"]), "hashes_null_joins", False)
+    patch.setattr(rules, "in_window", lambda *_: ibis.literal(False))
 
 
 def cells_that_failed_take_part(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(rules.Rules, "_takes_part", lambda *_: None)
+    patch.setattr(rules, "taking_part", lambda *_: None)
+    patch.setattr(tables, "taking_part", lambda *_: None)
 
 
 def cells_that_failed_are_judged(patch: pytest.MonkeyPatch) -> None:
@@ -214,7 +222,10 @@ CAUGHT_BY: dict[Fault, Callable[[Any], None]] = {
         ],
         texts_agree,
     ),
-    **dict.fromkeys([nan_is_a_value, nothing_is_repeated, warnings_condemn], floats_agree),
+    **dict.fromkeys(
+        [nan_is_a_value, nothing_is_repeated, nothing_is_repeated_in_a_window, warnings_condemn],
+        floats_agree,
+    ),
 }
 
 

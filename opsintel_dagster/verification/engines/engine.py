@@ -49,6 +49,9 @@ class Engine(ABC):
     has_ieee_arithmetic: ClassVar[bool]
     """Whether float arithmetic and casts give infinity and zero where others raise."""
 
+    hashes_null_joins: ClassVar[bool]
+    """Whether a join in which null equals null costs what any other join does."""
+
     @abstractmethod
     def bytes_of(self, text: Value) -> Value:
         """The UTF-8 of a text: its order is that of code points, whatever the collation."""
@@ -87,6 +90,7 @@ class _DuckDB(Engine):
     most_repeats = 1000
     has_unsigned = True
     has_ieee_arithmetic = True
+    hashes_null_joins = True
 
     def bytes_of(self, text: Value) -> Value:
         return _encode(text)
@@ -106,6 +110,7 @@ class _PostgreSQL(Engine):
     most_repeats = 255
     has_unsigned = False
     has_ieee_arithmetic = False
+    hashes_null_joins = False
 
     def bytes_of(self, text: Value) -> Value:
         return _convert_to(text, "UTF8")

@@ -1,19 +1,19 @@
 """Every rule of a contract as the rows of a table that break it."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial, reduce
 from operator import and_, or_
 from typing import Final
 
-import ibis
 from ibis.common.exceptions import IbisError
 
-from opsintel_dagster.verification.compiled import CellRule, CheckRule, UniqueRule
+from opsintel_dagster.verification.compiled import CellRule, CheckRule, Compared, UniqueRule
 from opsintel_dagster.verification.engines.cells import is_empty
 from opsintel_dagster.verification.engines.engine import Engine, Value
 from opsintel_dagster.verification.engines.expressions import Translator
 from opsintel_dagster.verification.engines.refusals import NotTranslatedError
+from opsintel_dagster.verification.engines.uniqueness import in_window, taking_part
 from opsintel_dagster.verification.engines.values import Cell
 from opsintel_dagster.verification.problems import ContractProblem
 from opsintel_dagster.verification.rules import Rule, Severity, Tier
@@ -39,6 +39,8 @@ class TypedTable:
     """Rows that can be judged; None if all can."""
     row: Value | None
     """The number of the row, if the table has one."""
+    repeated: Mapping[Compared, Value]
+    """Sets of columns to whether another row has the same, as far as a join has said it."""
     found: Mapping[str, Value]
     """Lookup to whether the values were found in its reference, null where one of them is."""
 
@@ -135,33 +137,14 @@ class Rules:
     def _repeated(self, one: UniqueRule) -> Value | None:
         if all(name in self.table.absent for name in one.columns):
             return None
-        taking_part = self._takes_part(one.columns)
-        same: list[Value] = [self.table.cells[name].value for name in one.columns]
-        if taking_part is not None:
-            same.append(taking_part)
-        mask = self._others(one, same)
+        part = taking_part(self.table.cells, self.table.judged, one.columns)
+        mask = self.table.repeated.get(one.compared)
+        if mask is None:
+            values = [self.table.cells[name].value for name in one.columns]
+            mask = in_window(one, values, part, self.table.row)
         if one.ignores_null:
             mask &= ~reduce(or_, map(self._empty, one.columns))
-        return mask if taking_part is None else mask & taking_part
-
-    def _others(self, one: UniqueRule, same: Sequence[Value]) -> Value:
-        if one.report == "all":
-            # A null is counted as any other value: what is counted is whether it is one.
-            return same[0].isnull().count().over(group_by=same) > 1
-        if self.table.row is None:
-            reason = f"which of equal rows is spared ({one.report}) is said by `_row`"
-            fix = "Number the rows in the table: table.mutate(_row=...)"
-            raise NotTranslatedError(reason, fix)
-        row = self.table.row
-        order = row if one.report == "exclude_first" else row.desc()
-        return ibis.row_number().over(group_by=same, order_by=order) > 0
-
-    def _takes_part(self, columns: Sequence[str]) -> Value | None:
-        outside = [cell.failed for cell in map(self.table.cells.__getitem__, columns)]
-        parts = [~failed for failed in outside if failed is not None]
-        if self.table.judged is not None:
-            parts.append(self.table.judged)
-        return reduce(and_, parts) if parts else None
+        return mask if part is None else mask & part
 
     def _empty(self, column: str) -> Value:
         return is_empty(self.table.cells[column].value, self.table.columns[column].dtype)

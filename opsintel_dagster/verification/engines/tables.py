@@ -12,11 +12,13 @@ import polars as pl
 
 from opsintel_dagster.errors import ContractNotTranslated
 from opsintel_dagster.verification.arrivals import Presence, look_at_columns
+from opsintel_dagster.verification.compiled import Compared
 from opsintel_dagster.verification.engines.cells import source_dtype, type_cells
 from opsintel_dagster.verification.engines.engine import STORED, Engine, Value, engine_of
 from opsintel_dagster.verification.engines.lookups import known_rows
 from opsintel_dagster.verification.engines.refusals import NotTranslatedError
 from opsintel_dagster.verification.engines.rules import BrokenRules, Rules, TypedTable, lookup_of
+from opsintel_dagster.verification.engines.uniqueness import join_repeats, taking_part
 from opsintel_dagster.verification.engines.values import Cell
 from opsintel_dagster.verification.engines.verdicts import RULES, EngineVerdict
 from opsintel_dagster.verification.inputs import INPUT
@@ -82,8 +84,9 @@ class _Flagging:
         typed = self._typed()
         broken = BrokenRules()
         if not self.why_held:
+            typed, repeated = self._compared(typed)
             typed, found = self._looked_up(typed)
-            broken = self._broken(typed, found)
+            broken = self._broken(typed, repeated, found)
         self.problems += broken.problems
         if self.problems:
             raise ContractNotTranslated(self.of.facts.name, self.problems, self.engine.name)
@@ -139,6 +142,28 @@ class _Flagging:
             self.places[name] = self._named("v", i), failed
         return self.table.mutate(**new)
 
+    def _cells(self, typed: ibis.Table) -> dict[str, Cell]:
+        return {
+            name: Cell(typed[value], None if failed is None else typed[failed])
+            for name, (value, failed) in self.places.items()
+        }
+
+    def _judged(self, typed: ibis.Table) -> Value | None:
+        return typed["_problem"].isnull() if "_problem" in typed.columns else None
+
+    def _compared(self, typed: ibis.Table) -> tuple[ibis.Table, dict[Compared, str]]:
+        """The same with a column for each set of columns that must be unique, where joins do."""
+        repeated: dict[Compared, str] = {}
+        for i, one in enumerate(self.of.bound.compiled.unique):
+            if not self.engine.hashes_null_joins or one.report != "all":
+                continue
+            if one.compared not in repeated:
+                at = repeated[one.compared] = self._named("u", i)
+                part = taking_part(self._cells(typed), self._judged(typed), one.columns)
+                values = [self.places[name][0] for name in one.columns]
+                typed = join_repeats(typed, values, part, at)
+        return typed, repeated
+
     def _looked_up(self, typed: ibis.Table) -> tuple[ibis.Table, dict[str, str]]:
         """The same with a column for each reference: found, not found, or null for not asked."""
         found: dict[str, str] = {}
@@ -166,19 +191,18 @@ class _Flagging:
             found[lookup_of(one)] = at
         return typed, found
 
-    def _broken(self, typed: ibis.Table, found: Mapping[str, str]) -> BrokenRules:
+    def _broken(
+        self, typed: ibis.Table, repeated: Mapping[Compared, str], found: Mapping[str, str]
+    ) -> BrokenRules:
         compiled = self.of.bound.compiled
-        cells = {
-            name: Cell(typed[value], None if failed is None else typed[failed])
-            for name, (value, failed) in self.places.items()
-        }
         rules = Rules(
             TypedTable(
                 columns=self.columns,
-                cells=cells,
+                cells=self._cells(typed),
                 absent=self.presence.absent.get(INPUT, frozenset()),
-                judged=typed["_problem"].isnull() if "_problem" in typed.columns else None,
+                judged=self._judged(typed),
                 row=typed["_row"] if "_row" in typed.columns else None,
+                repeated={compared: typed[at] for compared, at in repeated.items()},
                 found={rule: typed[at] for rule, at in found.items()},
             ),
             self.engine,
