@@ -3,6 +3,7 @@
 OpsintelError
 ├── DeclarationError      findings in one or more declarations, all at once
 ├── ContractError         a schema that cannot be verified exactly; every problem at once
+│   └── ContractNotTranslated  the same of an engine, which may have no exact words for it
 ├── SettingsError         the environment lacks or garbles something
 ├── UnknownName           a person asked for something by a name that nothing here has
 ├── SourceError
@@ -47,11 +48,21 @@ class DeclarationError(OpsintelError):
 class ContractError(OpsintelError):
     """A schema cannot be verified exactly; carries every problem, not just the first."""
 
-    def __init__(self, contract: str, problems: "Sequence[ContractProblem]") -> None:
+    def __init__(
+        self, contract: str, problems: "Sequence[ContractProblem]", where: str = ""
+    ) -> None:
         self.contract = contract
         self.problems = tuple(problems)
-        head = f"contract {contract} cannot be verified exactly:"
+        head = f"contract {contract} cannot be verified exactly{where}:"
         super().__init__("\n".join([head, *(f"  - {problem}" for problem in self.problems)]))
+
+
+class ContractNotTranslated(ContractError):
+    """Rules or columns have no expression in an engine that provably says the same."""
+
+    def __init__(self, contract: str, problems: "Sequence[ContractProblem]", engine: str) -> None:
+        self.engine = engine
+        super().__init__(contract, problems, where=f" in {engine}")
 
 
 class SettingsError(OpsintelError):

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
+from opsintel_dagster.errors import SettingsError
 from opsintel_dagster.verification.arrivals import look_at_columns
 from opsintel_dagster.verification.batch_verification import judge, prepare
 from opsintel_dagster.verification.compiling import CompiledRules, compile_rules
@@ -24,6 +25,11 @@ from opsintel_dagster.verification.schema_reading import SchemaFacts, read_schem
 from opsintel_dagster.verification.splitting import split
 from opsintel_dagster.verification.uniqueness import HashRows, hash_rows
 from opsintel_dagster.verification.verdict import FilesVerdict, Verdict
+
+if TYPE_CHECKING:
+    import ibis
+
+    from opsintel_dagster.verification.engines.verdicts import EngineVerdict
 
 _NO_REFERENCES: Final[Mapping[str, pl.DataFrame]] = MappingProxyType({})
 
@@ -180,6 +186,50 @@ class Contract:
             rows_per_part=rows_per_part,
             hashed=hashed,
         ).run(rows, Path(valid), Path(quarantine))
+
+    def verify_table(
+        self,
+        table: "ibis.Table",
+        *,
+        references: "Mapping[str, pl.DataFrame | ibis.Table]" = _NO_REFERENCES,
+        versions: Mapping[str, str] | None = None,
+    ) -> "EngineVerdict":
+        """Judge every row of a table where it lies: in DuckDB or PostgreSQL, through Ibis.
+
+        The verdicts are those of `verify` over the same rows, `char(n)` aside, which has no blanks
+        at its end there. Nothing is computed before it is asked for, and no row leaves the engine.
+
+        Args:
+            table: The rows of one arrival. With a column `_problem` its rows are `readable` where
+                that is null; with `_row` they have an order, which some rules need.
+            references: As in `verify`; also tables of the same engine.
+            versions: As in `verify`; of a table nothing else is known.
+
+        Raises:
+            ContractNotTranslated: Rules or columns have no expression that is proven to say the
+                same in the engine; names all of them, with reasons. `verify` knows no such limits.
+            ReferenceDown: A reference of the contract is missing, empty or lacks the columns.
+            SettingsError: Ibis is not installed.
+            TypeError: `table` is no Ibis table.
+            ValueError: It has a column `_arrival` or `_standing`.
+        """
+        try:  # it takes longer to import than a small contract to verify
+            from opsintel_dagster.verification.engines.tables import (  # noqa: PLC0415
+                TableVerification,
+            )
+        except ModuleNotFoundError as error:
+            fix = "Install opsintel-dagster[engines]."
+            raise SettingsError(str(error.name), "it is not installed", fix) from error
+        known = {**self._references, **references}
+        frames = {name: one for name, one in known.items() if isinstance(one, pl.DataFrame)}
+        return TableVerification(
+            rules=self.rules,
+            facts=self._facts,
+            bound=self._bind(table.columns),
+            null_values=self.null_values,
+            references=known,
+            versions=reference_versions(self.references, frames, versions),
+        ).run(table)
 
     @property
     def required(self) -> tuple[str, ...]:

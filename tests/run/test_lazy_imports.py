@@ -27,7 +27,8 @@ def test_a_name_that_is_not_there_is_refused_as_python_does():
         ("import opsintel_dagster", ("dagster", "polars", "pandera", "pydantic", "sqlalchemy")),
         ("from opsintel_dagster import Outcome", ("dagster", "pandera", "sqlalchemy")),
         ("from opsintel_dagster import read", ("dagster",)),
-        ("import opsintel_dagster.orchestration.drain", ("dagster",)),
+        ("import opsintel_dagster.verification", ("dagster", "ibis")),
+        ("import opsintel_dagster.orchestration.drain", ("dagster", "ibis")),
         ("import opsintel_dagster.orchestration.waking", ("dagster",)),
     ],
 )

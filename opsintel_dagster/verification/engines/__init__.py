@@ -1,0 +1,1 @@
+"""Contracts as Ibis expressions: a table is verified and split by the engine it lies in."""
