@@ -8,6 +8,7 @@ different rows had one hash), the input is split once more, by what is then know
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from io import BytesIO
 
 import polars as pl
 
@@ -29,12 +30,13 @@ class Suspects:
     repeated: pl.Series
     """Those of `at` that are condemned."""
     is_confirmed: bool = False
-    _seen: list[pl.DataFrame] = field(default_factory=list)
+    _seen: list[bytes] = field(default_factory=list)
 
     def see(self, prepared: Prepared, mask: pl.Series) -> None:
         """Keep the values of the suspects among the judged rows of a part."""
         if not self.is_confirmed and mask.any():
-            self._seen.append(_values(prepared, self.columns).filter(mask))
+            # A few texts kept as a frame would keep all texts of the part in memory.
+            self._seen.append(_values(prepared, self.columns).filter(mask).serialize())
 
     def forget(self) -> None:
         """Whatever was seen, all will be seen again."""
@@ -44,7 +46,8 @@ class Suspects:
         """Let the values decide; returns whether the presumption was right."""
         presumed = self.repeated
         if not self.is_confirmed and self._seen:
-            mask = exactly_repeated(pl.concat(self._seen), self.numbers, self.report)
+            values = pl.concat(pl.DataFrame.deserialize(BytesIO(part)) for part in self._seen)
+            mask = exactly_repeated(values, self.numbers, self.report)
             self.repeated = self.at.filter(mask)
         self.is_confirmed = True
         self.forget()
