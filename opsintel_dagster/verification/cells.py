@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from opsintel_dagster.verification.lossless import cast_lossless, is_text
+from opsintel_dagster.verification.masks import nobody
 from opsintel_dagster.verification.schema_reading import ContractColumn
 from opsintel_dagster.verification.text_forms import any_form, overflowed, usual_form
 
@@ -121,7 +122,7 @@ def _second_reading(
     if again.is_not_null().any():
         values = values.scatter(rows, again)
     still = again.is_null() & ~texts.is_in(["", *null_values])
-    bad = pl.zeros(len(cells), dtype=pl.Boolean, eager=True).scatter(rows.filter(still), True)
+    bad = nobody(len(cells)).scatter(rows.filter(still), True)
     return values, bad if still.any() else None
 
 

@@ -13,6 +13,7 @@ from typing import Final
 import polars as pl
 
 from opsintel_dagster.verification.compiled import CellRule, CheckRule, Compared, UniqueRule
+from opsintel_dagster.verification.masks import nobody
 from opsintel_dagster.verification.membership import Membership
 from opsintel_dagster.verification.references import Lookups, known_values, look_up
 from opsintel_dagster.verification.row_rules import masks
@@ -189,8 +190,8 @@ class Judge:
                     self._table(one.rule, arrival, verdict)
                     continue
                 if positions is not None:
-                    nobody = pl.zeros(self.rows.frame.height, dtype=pl.Boolean, eager=True)
-                    verdict = nobody.scatter(positions.filter(verdict), True)
+                    broken_at = positions.filter(verdict)
+                    verdict = nobody(self.rows.frame.height).scatter(broken_at, True)
                 # A verdict given without the absent columns is one: it looked at what is there.
                 looked_at = one.rule.columns or self.rows.frame.columns
                 self.judgement.add(one.rule, self._less(verdict, self._failed(looked_at)))
