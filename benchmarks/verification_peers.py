@@ -184,13 +184,17 @@ def dataframely_eager(path: Path) -> Callable[[], Counted]:
 
 
 def dataframely_lazy(path: Path) -> Callable[[], Counted]:
-    """Dataframely's filter, Parquet in, two Parquet files out."""
+    """Dataframely's filter, Parquet in, two Parquet files out, both by one plan.
+
+    Its public `failure.sink_parquet` runs the plan once more, at half as much again.
+    """
     orders = _dataframely()
 
     def verify() -> Counted:
         good, failure = orders.filter(pl.scan_parquet(path))
-        good.sink_parquet(GOOD)
-        failure.sink_parquet(BAD)
+        both = (good, vars(failure)["_lf"])
+        files = zip(both, (GOOD, BAD), strict=True)
+        pl.collect_all([rows.sink_parquet(file, lazy=True) for rows, file in files])
         return None
 
     return verify

@@ -151,7 +151,7 @@ def _lists_of_sets(masks: pl.DataFrame) -> pl.DataFrame:
 def _repeated(frame: pl.DataFrame, names: list[str]) -> pl.Expr:
     """By hash first, and exactly among the rows whose hash is not theirs alone."""
     hashes = frame.select(names).hash_rows()
-    ordered = hashes.sort()
+    ordered = hashes.sort(multithreaded=False)
     shared = ordered.slice(1).filter(ordered.slice(1) == ordered.slice(0, len(ordered) - 1))
     at = hashes.is_in(shared.unique().implode()).arg_true()
     exact = frame.select(names)[at].is_duplicated()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from opsintel_dagster.verification.lossless import cast_lossless, is_text
+from opsintel_dagster.verification.masks import nobody
 from opsintel_dagster.verification.schema_reading import ContractColumn
 from opsintel_dagster.verification.text_forms import any_form, overflowed, usual_form
 
@@ -44,7 +45,7 @@ def type_cells(
     typed: dict[str, pl.Series] = {}
     failed: dict[str, pl.Series] = {}
     for name, column in columns.items():
-        values, bad = _values(prepared, usual, column, null_values)
+        values, bad = _values(prepared, usual, column, null_values, raw.height)
         if bad is not None:
             failed[name] = bad
         typed[name] = _with_default(values, column, bad)
@@ -59,20 +60,18 @@ def _without_null_tokens(
     raw: pl.DataFrame, columns: Mapping[str, ContractColumn], null_values: Collection[str]
 ) -> pl.DataFrame:
     """The contract's columns of `raw`, less those tokens that would be read as a value."""
-    expressions = []
-    for name, column in columns.items():
-        if name not in raw.columns:
-            continue
-        cell = pl.col(name)
-        source = raw.schema[name]
-        if _reads_text(source, column.dtype):
-            cell = cell.cast(pl.String)
-        if is_text(source):
-            tokens = _tokens_read_as_values(column.dtype, null_values)
-            if tokens:
-                cell = pl.when(~cell.cast(pl.String).is_in(tokens)).then(cell)
-        expressions.append(cell.alias(name))
-    return raw.select(expressions)
+    there = [name for name in columns if name in raw.columns]
+    changed: list[pl.Expr] = []
+    for name in there:
+        source, target = raw.schema[name], columns[name].dtype
+        tokens = _tokens_read_as_values(target, null_values) if is_text(source) else []
+        is_read = _reads_text(source, target)
+        text = pl.col(name).cast(pl.String)
+        if tokens:
+            changed.append(pl.when(~text.is_in(tokens)).then(text if is_read else pl.col(name)))
+        elif is_read and source != pl.String:
+            changed.append(text)
+    return raw[there].with_columns(changed) if changed else raw[there]
 
 
 def _tokens_read_as_values(dtype: pl.DataType, null_values: Collection[str]) -> list[str]:
@@ -89,12 +88,13 @@ def _values(
     usual: pl.DataFrame,
     column: ContractColumn,
     null_values: Collection[str],
+    height: int,
 ) -> tuple[pl.Series, pl.Series | None]:
     """The typed column and the mask of cells that are no value of it (None: there are none)."""
     name, dtype = column.name, column.dtype
     if name not in prepared.columns:
         nothing = pl.Series(name, [None], dtype=dtype)
-        return nothing.new_from_index(0, prepared.height), None
+        return nothing.new_from_index(0, height), None
     cells = prepared.get_column(name)
     if cells.dtype == dtype:
         return cells, None
@@ -122,7 +122,7 @@ def _second_reading(
     if again.is_not_null().any():
         values = values.scatter(rows, again)
     still = again.is_null() & ~texts.is_in(["", *null_values])
-    bad = pl.zeros(len(cells), dtype=pl.Boolean, eager=True).scatter(rows.filter(still), True)
+    bad = nobody(len(cells)).scatter(rows.filter(still), True)
     return values, bad if still.any() else None
 
 

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import polars as pl
 from pandera.api.checks import Check
 
+from opsintel_dagster.verification.large_sets import LargeSet, large_set
 from opsintel_dagster.verification.recording import WHOLE_FRAME, builtin_name, record
 from opsintel_dagster.verification.references import judged_columns, reference_of
+from opsintel_dagster.verification.row_rules import broken
 from opsintel_dagster.verification.rules import Rule, Severity, Tier
 from opsintel_dagster.verification.running import TableVerdict, run_check
 from opsintel_dagster.verification.schema_reading import ContractColumn
@@ -53,6 +55,9 @@ class CheckRule:
     """All columns the check is handed."""
     why: str
     """Why it is judged in its tier."""
+    mask: pl.Expr | None = None
+    """The rows that break it, where that stays the same for ever: of a built-in check."""
+    large_set: LargeSet | None = None
 
     @property
     def key(self) -> str:
@@ -75,27 +80,33 @@ class CheckRule:
         arguments = vars(check)["_check_kwargs"]
         return [self.rule.id, self.key, function, arguments, check.ignore_na, check.element_wise]
 
-    def current_expressions(self) -> tuple[pl.Expr, ...] | None:
-        """The expressions to judge by now; None if Pandera has to run the check.
+    def current_mask(self, rows: int) -> pl.Expr | None:
+        """The mask of those of `rows` that break it; None if Pandera has to run the check.
 
         A built-in check says the same for ever. Any other function is asked again, since it may
         have looked at the clock or at a variable; if it no longer selects row-wise
         expressions, it is Pandera's turn.
         """
-        if self.expressions is None or builtin_name(self.check) is not None:
-            return self.expressions
+        if self.large_set is not None and self.large_set.is_large_for(rows):
+            return broken([self.large_set.expression()], ignore_na=self.check.ignore_na)
+        if self.mask is not None or self.expressions is None:
+            return self.mask
         now = record(self.check, self.key)
-        if now is None:
+        if now is None or not self._is_row_wise(now):
             return None
-        if len(now) == len(self.expressions) and all(
-            one.meta.eq(other) for one, other in zip(now, self.expressions, strict=True)
+        return broken(now, ignore_na=self.check.ignore_na)
+
+    def _is_row_wise(self, now: tuple[pl.Expr, ...]) -> bool:
+        known = self.expressions or ()
+        if len(now) == len(known) and all(
+            one.meta.eq(other) for one, other in zip(now, known, strict=True)
         ):
-            return now
+            return True
         try:
             tier, _, _ = _tier(self.check, now, self.columns)
         except CheckRefusedError:
-            return None
-        return now if tier is Tier.ROW else None
+            return False
+        return tier is Tier.ROW
 
 
 class CheckRefusedError(Exception):
@@ -132,8 +143,14 @@ def compile_check(
     looked_at = tuple(dict.fromkeys((*own, *roots)))
     is_about_arrival = tier is not Tier.ROW and not check.element_wise
     rule = Rule(rule_id, looked_at, severity, tier, None, description, is_about_arrival)
-    kept = expressions if tier is Tier.ROW else None
-    return CheckRule(rule, check, column, kept, columns, why)
+    if tier is not Tier.ROW or expressions is None:
+        return CheckRule(rule, check, column, None, columns, why)
+    if builtin_name(check) is None:
+        return CheckRule(rule, check, column, expressions, columns, why)
+    mask = broken(expressions, ignore_na=check.ignore_na)
+    dtype = columns[column].dtype if column is not None else None
+    texts = large_set(check, column, dtype)
+    return CheckRule(rule, check, column, expressions, columns, why, mask, texts)
 
 
 def _tier(

@@ -32,8 +32,8 @@ from opsintel_dagster.verification.whole_input import WholeInput, look_through
 ROWS_PER_PART: Final = 250_000
 
 
-class _HeldMidwayError(Exception):
-    """A rule has raised on a part of an input, which is to be held as a whole."""
+class _BeginAgainError(Exception):
+    """What is written so far is wrong, by what is known now: more rules hold the whole input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class FileVerification:
     def run(self, source: pl.LazyFrame, valid: Path, quarantine: Path) -> FilesVerdict:
         """Split `source` into the two files."""
         presence = self._presence(source)
-        by_row, others = as_judged_now(self.bound.compiled.checks)
+        by_row, others = as_judged_now(self.bound.compiled.checks, self.rows_per_part)
         checks = _Checks(
             by_row,
             [one for one in others if one.check.element_wise],
@@ -75,9 +75,9 @@ class FileVerification:
         while True:
             try:
                 return self._split(source, presence, checks, whole, valid, quarantine)
-            except _HeldMidwayError as midway:
-                # Begin again; each rule can do so once, and then it is known.
-                whole.judgement.holds += midway.args[0]
+            except _BeginAgainError as now:
+                # Each rule can hold once, and rows be mistaken for equal once; then it is known.
+                whole.judgement.holds += now.args[0]
 
     def _presence(self, source: pl.LazyFrame) -> Presence:
         columns = self.bound.facts.columns
@@ -129,6 +129,7 @@ class FileVerification:
         blank = prepare(empty, nobody, presence, self.bound, self.null_values)
         shapes = self._verdict(blank, Judgement())
         start = 0
+        whole.begin()
         with (
             ParquetParts(valid, shapes.valid.schema) as good,
             ParquetParts(quarantine, shapes.quarantine.schema) as bad,
@@ -141,6 +142,8 @@ class FileVerification:
                 sets.update(verdict.cooccurrence_counts())
                 warned.update(verdict.warned)
                 start += prepared.raw.height
+            if not whole.is_confirmed():
+                raise _BeginAgainError([])
         held, why = holds(whole.judgement, presence.held, [rule.id for rule in self.rules])
         return FilesVerdict(
             valid=valid,
@@ -165,14 +168,13 @@ class FileVerification:
         judge.not_null(compiled.not_null)
         if compiled.key_not_null is not None:
             judge.key_not_null(compiled.key_not_null)
-        given = {key: whole.within(at, start, prepared) for key, at in whole.repeated.items()}
-        judge.unique(compiled.unique, given)
+        judge.unique(compiled.unique, whole.see(start, prepared))
         known = {rule for _, rule, _ in whole.judgement.holds}
         raised = judge.by_row([pair for pair in checks.by_row if pair[0].rule.id not in known])
         each = [one for one in checks.by_value if one.rule.id not in known]
         judge.by_arrival([*raised, *each])
         if judge.judgement.holds:
-            raise _HeldMidwayError(judge.judgement.holds)
+            raise _BeginAgainError(judge.judgement.holds)
         by_id = {rule.id: rule for rule in self.rules}
         for rule, positions in whole.broken.items():
             judge.judgement.add(by_id[rule], whole.within(positions, start, prepared))
@@ -189,4 +191,4 @@ def _with_numbers(part: pl.DataFrame, start: int) -> pl.DataFrame:
         return part
     first = start + 1
     rows = pl.int_range(first, first + part.height, dtype=pl.Int64, eager=True).alias("_row")
-    return part.select(rows, *part.columns)
+    return part.clone().insert_column(0, rows)

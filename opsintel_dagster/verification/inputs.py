@@ -36,7 +36,7 @@ def numbered(frame: pl.DataFrame) -> pl.DataFrame:
     if "_row" in frame.columns:
         return frame
     rows = pl.int_range(1, frame.height + 1, dtype=pl.Int64, eager=True).alias("_row")
-    return frame.select(rows, *frame.columns)
+    return frame.clone().insert_column(0, rows)
 
 
 def open_source(source: str | Path | pl.LazyFrame) -> pl.LazyFrame:

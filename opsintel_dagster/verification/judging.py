@@ -13,9 +13,10 @@ from typing import Final
 import polars as pl
 
 from opsintel_dagster.verification.compiled import CellRule, CheckRule, Compared, UniqueRule
+from opsintel_dagster.verification.masks import nobody
 from opsintel_dagster.verification.membership import Membership
 from opsintel_dagster.verification.references import Lookups, known_values, look_up
-from opsintel_dagster.verification.row_rules import broken, masks
+from opsintel_dagster.verification.row_rules import masks
 from opsintel_dagster.verification.rules import Rule, Severity, Tier
 from opsintel_dagster.verification.running import TableVerdict, run_check
 from opsintel_dagster.verification.uniqueness import repeated
@@ -88,16 +89,22 @@ class Judge:
 
     def not_null(self, rules: Iterable[CellRule]) -> None:
         """Empty cells where there may be none; NaN counts as empty, as in Pandera."""
-        for one in rules:
-            values = self.rows.frame.get_column(one.column)
-            if values.null_count() or values.dtype.is_float():
-                self._add(one.rule, _is_empty(values), (one.column,))
+        frame = self.rows.frame
+        asked = [
+            one
+            for one in rules
+            if frame.get_column(one.column).null_count() or frame.schema[one.column].is_float()
+        ]
+        masks = frame.select(
+            _is_empty(one.column, frame.schema[one.column]).alias(str(i))
+            for i, one in enumerate(asked)
+        )
+        for one, mask in zip(asked, masks, strict=True):
+            self._add(one.rule, mask, (one.column,))
 
     def key_not_null(self, rule: Rule) -> None:
         """Rows without a whole key, whether their arrival has the columns or not."""
-        columns = self.rows.frame.select(rule.columns)
-        empty = [_is_empty(values) for values in columns]
-        mask = pl.select(pl.any_horizontal(empty)).to_series()
+        mask = self._any_empty(rule.columns)
         self.judgement.add(rule, self._less(mask, self._failed(rule.columns)))
 
     def unique(
@@ -113,7 +120,7 @@ class Judge:
         for one in rules:
             if one.compared not in known:
                 known[one.compared] = repeated(
-                    self.rows.frame.select(one.columns),
+                    self.rows.frame[list(one.columns)],
                     self.rows.members.codes,
                     self.rows.numbers,
                     self.taking_part(one.columns),
@@ -121,13 +128,12 @@ class Judge:
                 )
             mask = known[one.compared]
             if one.ignores_null and mask.any():
-                empty = [_is_empty(values) for values in self.rows.frame.select(one.columns)]
-                mask &= ~pl.select(pl.any_horizontal(empty)).to_series()
+                mask &= ~self._any_empty(one.columns)
             self.judgement.add(one.rule, mask)
 
     def checks(self, rules: Sequence[CheckRule]) -> None:
         """Every check of the schema, each in its tier."""
-        by_row, by_arrival = as_judged_now(rules)
+        by_row, by_arrival = as_judged_now(rules, self.rows.frame.height)
         by_arrival += self.by_row(by_row)
         if by_arrival:
             self.by_arrival(by_arrival)
@@ -139,7 +145,8 @@ class Judge:
             if one.rule.reference is not None:
                 self._look_up(one)
         rules = [(one, mask) for one, mask in rules if one.rule.reference is None]
-        for one, mask in masks(self.rows.frame, rules):
+        found = masks(self.rows.frame, [mask for _, mask in rules])
+        for (one, _), mask in zip(rules, found, strict=True):
             if mask is None:
                 raised.append(one)
                 continue
@@ -183,8 +190,8 @@ class Judge:
                     self._table(one.rule, arrival, verdict)
                     continue
                 if positions is not None:
-                    nobody = pl.zeros(self.rows.frame.height, dtype=pl.Boolean, eager=True)
-                    verdict = nobody.scatter(positions.filter(verdict), True)
+                    broken_at = positions.filter(verdict)
+                    verdict = nobody(self.rows.frame.height).scatter(broken_at, True)
                 # A verdict given without the absent columns is one: it looked at what is there.
                 looked_at = one.rule.columns or self.rows.frame.columns
                 self.judgement.add(one.rule, self._less(verdict, self._failed(looked_at)))
@@ -216,6 +223,11 @@ class Judge:
             mask &= ~self.rows.members.rows_of(without)
         self.judgement.add(rule, mask)
 
+    def _any_empty(self, columns: Sequence[str]) -> pl.Series:
+        schema = self.rows.frame.schema
+        empty = [_is_empty(name, schema[name]) for name in columns]
+        return self.rows.frame.select(pl.any_horizontal(empty).alias("empty")).to_series()
+
     def _failed(self, columns: Iterable[str]) -> list[pl.Series]:
         return [self.rows.failed[name] for name in columns if name in self.rows.failed]
 
@@ -240,25 +252,25 @@ class Judge:
         return self._less(pl.ones(len(outside[0]), dtype=pl.Boolean, eager=True), outside)
 
 
-def _is_empty(values: pl.Series) -> pl.Series:
-    is_empty = values.is_null()
-    return (
-        is_empty | values.is_nan().fill_null(value=False) if values.dtype.is_float() else is_empty
-    )
+def _is_empty(name: str, dtype: pl.DataType) -> pl.Expr:
+    cell = pl.col(name)
+    return cell.is_nan().fill_null(value=True) if dtype.is_float() else cell.is_null()
 
 
 def as_judged_now(
-    rules: Iterable[CheckRule],
+    rules: Iterable[CheckRule], rows: int
 ) -> tuple[list[tuple[CheckRule, pl.Expr]], list[CheckRule]]:
-    """The rules one row decides, each with the mask of those that break it; and all others."""
+    """The checks one row decides, each with the mask of those of `rows` that break it; and others.
+
+    References are looked up and have no mask of their own.
+    """
     by_row: list[tuple[CheckRule, pl.Expr]] = []
     by_arrival: list[CheckRule] = []
     for one in rules:
-        expressions = one.current_expressions()
-        if one.rule.reference is not None:
-            by_row.append((one, pl.lit(value=False)))
-        elif expressions is None:
+        is_looked_up = one.rule.reference is not None
+        mask = pl.lit(value=False) if is_looked_up else one.current_mask(rows)
+        if mask is None:
             by_arrival.append(one)
         else:
-            by_row.append((one, broken(expressions, ignore_na=one.check.ignore_na)))
+            by_row.append((one, mask))
     return by_row, by_arrival

@@ -11,52 +11,46 @@ import polars as pl
 
 _BITS: Final = 63
 _WORD: Final = "_word{}"
-_AT, _ALONE, _STANDING = "_at", "_alone", "_standing"
+_ALONE, _STANDING = "_alone", "_standing"
 _SEPARATOR: Final = "\x1f"
 
 
-def words(masks: Mapping[str, pl.Series], rules: Sequence[str], rows: pl.Series) -> pl.DataFrame:
-    """The broken rules of `rows` as integers, with the positions of the rows.
+def words(masks: Mapping[str, pl.Series], rules: Sequence[str], some: pl.Series) -> pl.DataFrame:
+    """The broken rules of the rows of `some`, as integers.
 
     Args:
         masks: Rule to the mask of rows that break it; rules nobody breaks are left out.
         rules: All rules, whose order numbers the bits.
-        rows: Positions of the rows wanted.
+        some: Mask of the rows wanted.
     """
     number = {rule: i for i, rule in enumerate(rules)}
-    bits: list[list[pl.Expr]] = [[] for _ in range(word_count(rules))]
-    for i, rule in enumerate(masks):
+    nothing = pl.Series([0], dtype=pl.UInt64).new_from_index(0, int(some.sum()))
+    found = [nothing] * word_count(rules)
+    for rule, mask in masks.items():
         word, bit = divmod(number[rule], _BITS)
-        bits[word].append(pl.col(str(i)).cast(pl.UInt64) * pl.lit(1 << bit, dtype=pl.UInt64))
-    broken = pl.DataFrame([mask.alias(str(i)) for i, mask in enumerate(masks.values())])
-    nothing = pl.lit(0, dtype=pl.UInt64)
-    of_rows = broken[rows] if masks else pl.DataFrame(rows.alias(_AT))
-    return of_rows.select(
-        pl.lit(rows).alias(_AT),
-        *(
-            (pl.sum_horizontal(part) if part else nothing).alias(_WORD.format(i))
-            for i, part in enumerate(bits)
-        ),
-    )
+        found[word] = found[word] | mask.filter(some).cast(pl.UInt64) * (1 << bit)
+    return pl.DataFrame({_WORD.format(i): word for i, word in enumerate(found)})
 
 
 def word_count(rules: Sequence[str]) -> int:
-    """How many words hold a bit for each of `rules`."""
-    return -(-len(rules) // _BITS)
+    """How many words hold a bit for each of `rules`; one, if there are none."""
+    return max(-(-len(rules) // _BITS), 1)
 
 
-def list_reasons(broken: pl.DataFrame, rules: Sequence[str]) -> pl.DataFrame:
-    """Add `_rules` to rows that carry words, a reason that stands alone, or standing rules.
+def list_reasons(broken: pl.DataFrame, rules: Sequence[str]) -> pl.Series:
+    """The lists `_rules` of rows that carry words, a reason that stands alone, standing rules.
 
     Args:
-        broken: `_at`, the words, `_alone` (Utf8) and `_standing` (Utf8, joined), any of them null.
+        broken: The words and, where a row has such, `_alone` (Utf8) and `_standing` (Utf8, joined),
+            any of them null.
         rules: All rules, in the order of the bits.
     """
-    keys = [name for name in broken.columns if name != _AT]
-    distinct = broken.select(keys).unique(maintain_order=True)
+    distinct = broken.unique(maintain_order=True)
     lists = [_decoded(row, rules) for row in distinct.iter_rows(named=True)]
     table = distinct.with_columns(pl.Series("_rules", lists, dtype=pl.List(pl.String)))
-    return broken.join(table, on=keys, how="left", nulls_equal=True, maintain_order="left")
+    keys = broken.columns
+    found = broken.join(table, on=keys, how="left", nulls_equal=True, maintain_order="left")
+    return found.get_column("_rules")
 
 
 def joined(standing: pl.Series) -> pl.Series:
@@ -66,10 +60,10 @@ def joined(standing: pl.Series) -> pl.Series:
 
 
 def _decoded(row: Mapping[str, int | str | None], rules: Sequence[str]) -> list[str]:
-    if row[_ALONE] is not None:
+    if row.get(_ALONE) is not None:
         reasons = [str(row[_ALONE])]
     else:
         bits = [int(row[_WORD.format(i)] or 0) for i in range(word_count(rules))]
         reasons = [rule for i, rule in enumerate(rules) if bits[i // _BITS] >> (i % _BITS) & 1]
-    standing = str(row[_STANDING]).split(_SEPARATOR) if row[_STANDING] else []
+    standing = str(row[_STANDING]).split(_SEPARATOR) if row.get(_STANDING) else []
     return reasons + [rule for rule in standing if rule not in reasons]

@@ -1,10 +1,8 @@
 """Rules that one row decides: all of them in one pass of Polars over the frame."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import polars as pl
-
-from opsintel_dagster.verification.compiled import CheckRule
 
 
 def broken(expressions: Sequence[pl.Expr], *, ignore_na: bool) -> pl.Expr:
@@ -12,20 +10,14 @@ def broken(expressions: Sequence[pl.Expr], *, ignore_na: bool) -> pl.Expr:
     return ~pl.all_horizontal(expressions).fill_null(value=ignore_na)
 
 
-def masks(
-    frame: pl.DataFrame, rules: Sequence[tuple[CheckRule, pl.Expr]]
-) -> Iterator[tuple[CheckRule, pl.Series | None]]:
-    """The mask of each rule in one pass; None for a rule whose expression raises on these rows."""
+def masks(frame: pl.DataFrame, rules: Sequence[pl.Expr]) -> list[pl.Series | None]:
+    """The mask of each rule in one pass; None for a rule that raises on these rows."""
     if not rules:
-        return
+        return []
     try:
-        judged = frame.select(mask.alias(str(i)) for i, (_, mask) in enumerate(rules))
+        return [*frame.select(mask.alias(str(i)) for i, mask in enumerate(rules))]
     except pl.exceptions.PolarsError:
-        for one, mask in rules:
-            yield one, _mask_alone(frame, mask)
-        return
-    for (one, _), verdict in zip(rules, judged, strict=True):
-        yield one, verdict
+        return [_mask_alone(frame, mask) for mask in rules]
 
 
 def _mask_alone(frame: pl.DataFrame, mask: pl.Expr) -> pl.Series | None:

@@ -7,6 +7,7 @@ import polars as pl
 
 from opsintel_dagster.verification.batch_verification import Prepared
 from opsintel_dagster.verification.judging import Judgement
+from opsintel_dagster.verification.masks import any_of, within
 from opsintel_dagster.verification.reasons import joined, list_reasons, words
 from opsintel_dagster.verification.rules import ARRIVAL_COLUMNS, Rule
 from opsintel_dagster.verification.verdict import Verdict
@@ -27,23 +28,26 @@ def split(
         rules: The contract's rules, in order.
         references: The versions of the references that were looked into.
     """
-    raw, unjudged, typed = prepared.raw, prepared.unjudged, prepared.cells.frame
-    standing = _standing(raw)
-    judged_at = None if unjudged is None else unjudged.is_null().arg_true()
-    goes_on = ~_any(judgement.broken, typed.height)
+    raw, typed = prepared.raw, prepared.cells.frame
+    unjudged, standing = prepared.unjudged, _standing(raw)
+    is_judged = None if unjudged is None else unjudged.is_null()
+    stays = any_of(judgement.broken.values(), typed.height)
     if standing is not None:
-        own = standing if judged_at is None else standing.gather(judged_at)
-        goes_on &= own.is_null()
-    front = [name for name in ("_arrival", "_row", "_line") if name in raw.columns]
-    came = raw.select(front) if judged_at is None else raw.select(front)[judged_at]
-    both = pl.concat([came, typed], how="horizontal")
-    valid = both if goes_on.all() else both.filter(goes_on)
+        stays |= (standing if is_judged is None else standing.filter(is_judged)).is_not_null()
+    goes_on = ~stays
+    front = raw[[name for name in ("_arrival", "_row", "_line") if name in raw.columns]]
+    came = front if is_judged is None else front.filter(is_judged)
+    both = came.hstack(typed)
+    valid = both.filter(goes_on) if stays.any() else both
     ids = [rule.id for rule in rules]
-    broken = _broken(
-        unjudged, judged_at, goes_on, judgement=judgement, rules=ids, standing=standing
-    )
-    reasons = list_reasons(broken, ids)
-    quarantine = raw[reasons.get_column("_at")].with_columns(reasons.get_column("_rules"))
+    broken = words(judgement.broken, ids, stays)
+    behind = stays
+    if unjudged is not None and is_judged is not None:
+        behind = within(is_judged, stays) | ~is_judged
+        broken = _beside(broken, unjudged.filter(behind))
+    if standing is not None:
+        broken = broken.with_columns(standing.filter(behind).alias("_standing"))
+    quarantine = raw.filter(behind).with_columns(list_reasons(broken, ids))
     held, why = holds(judgement, prepared.presence.held, ids)
     return Verdict(
         valid,
@@ -64,34 +68,12 @@ def _standing(raw: pl.DataFrame) -> pl.Series | None:
     return None if standing.null_count() == raw.height else standing
 
 
-def _any(masks: Mapping[str, pl.Series], height: int) -> pl.Series:
-    if not masks:
-        return pl.zeros(height, dtype=pl.Boolean, eager=True)
-    return pl.DataFrame(masks).select(pl.any_horizontal(pl.all())).to_series()
-
-
-def _broken(
-    unjudged: pl.Series | None,
-    judged_at: pl.Series | None,
-    goes_on: pl.Series,
-    *,
-    judgement: Judgement,
-    rules: Sequence[str],
-    standing: pl.Series | None,
-) -> pl.DataFrame:
-    """The rows that stay behind, by position, with what `list_reasons` needs to know."""
-    bad = (~goes_on).arg_true()
-    at = bad if judged_at is None else judged_at.gather(bad)
-    both = words(judgement.broken, rules, bad).with_columns(
-        at.alias("_at"), pl.lit(None, dtype=pl.String).alias("_alone")
-    )
-    if unjudged is not None:
-        alone_at = unjudged.is_not_null().arg_true()
-        alone = pl.DataFrame({"_at": alone_at, "_alone": unjudged.gather(alone_at)})
-        both = pl.concat([both, alone], how="diagonal").sort("_at")
-    if standing is None:
-        return both.with_columns(pl.lit(None, dtype=pl.String).alias("_standing"))
-    return both.with_columns(standing.gather(both.get_column("_at")).alias("_standing"))
+def _beside(broken: pl.DataFrame, alone: pl.Series) -> pl.DataFrame:
+    """The words of judged rows between rows that have a reason of their own, or null."""
+    judged_at, alone_at = alone.is_null().arg_true(), alone.is_not_null().arg_true()
+    judged = broken.with_columns(judged_at.alias("_at"))
+    others = pl.DataFrame({"_at": alone_at, "_alone": alone.drop_nulls()})
+    return pl.concat([judged, others], how="diagonal").sort("_at").drop("_at")
 
 
 def _warned(judgement: Judgement, goes_on: pl.Series) -> dict[str, int]:

@@ -15,11 +15,11 @@ Fault = Callable[[pytest.MonkeyPatch], None]
 
 def nulls_are_treated_the_other_way(patch: pytest.MonkeyPatch) -> None:
     right = row_rules.broken
-    patch.setattr(judging, "broken", lambda e, *, ignore_na: right(e, ignore_na=not ignore_na))
+    patch.setattr(compiled, "broken", lambda e, *, ignore_na: right(e, ignore_na=not ignore_na))
 
 
 def nan_is_a_value(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(judging, "_is_empty", lambda values: values.is_null())
+    patch.setattr(judging, "_is_empty", lambda name, _: pl.col(name).is_null())
 
 
 def nothing_is_repeated(patch: pytest.MonkeyPatch) -> None:
@@ -52,7 +52,7 @@ def a_bit_is_off_by_one(patch: pytest.MonkeyPatch) -> None:
 
 def one_of_several_outputs_is_enough(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
-        judging,
+        compiled,
         "broken",
         lambda e, *, ignore_na: ~pl.any_horizontal(e).fill_null(value=ignore_na),
     )

@@ -1,11 +1,13 @@
 """Files in, two Parquet files out: the verdicts of the whole, with memory for a few parts."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandera.polars as pa
 import polars as pl
 import pytest
+from polars.io.plugins import register_io_source
 
 from opsintel_dagster.errors import ReferenceDown
 from opsintel_dagster.verification import Contract, FilesVerdict, in_reference
@@ -70,6 +72,37 @@ def test_however_it_is_cut_and_hashed_the_verdict_is_that_of_the_whole(
     assert found.warnings() == whole.warnings()
     assert found.cooccurrence_counts() == whole.cooccurrence_counts()
     assert found.references == whole.references
+
+
+class Counted:
+    """A source that remembers which columns were read, each time."""
+
+    def __init__(self, table: pl.DataFrame) -> None:
+        self.table = table
+        self.reads: list[set[str]] = []
+
+    def rows(self) -> pl.LazyFrame:
+        return register_io_source(self._read, schema=self.table.schema)
+
+    def _read(
+        self, columns: list[str] | None, _filter: Any, head: int | None, _size: Any
+    ) -> Iterator[pl.DataFrame]:
+        if head != 0:
+            self.reads.append(set(columns or self.table.columns))
+        yield self.table.select(columns or pl.all())[:head]
+
+
+@pytest.mark.parametrize(
+    ("hashed", "times"), [(pl.DataFrame.hash_rows, 1), (lambda frame: frame.hash_rows() % 2, 2)]
+)
+def test_rows_are_read_once_after_what_is_compared_and_once_more_if_hashes_mislead(
+    hashed: Any, times: int, tmp_path: Path
+) -> None:
+    schema = pa.DataFrameSchema({"n": pa.Column(int, unique=True), "s": pa.Column(str)})
+    source = Counted(pl.DataFrame({"n": [1, 2, 3, 1, 4], "s": list("abcde")}))
+    found = files(Contract.compile(schema), source.rows(), tmp_path, hashed=hashed)
+    assert found.counts() == {"n.unique": 2}
+    assert source.reads == [{"n"}, *[{"n", "s"}] * times]
 
 
 def test_csv_is_read_as_text(tmp_path: Path) -> None:
