@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FEW = settings(
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-MANY = settings(FEW, max_examples=2_000)
+MANY = settings(FEW, max_examples=1_000)
 
 
 @pytest.fixture(scope="module", params=["duckdb", "postgres"])
