@@ -81,20 +81,25 @@ class CheckRule:
         return [self.rule.id, self.key, function, arguments, check.ignore_na, check.element_wise]
 
     def current_mask(self, rows: int) -> pl.Expr | None:
-        """The mask of those of `rows` that break it; None if Pandera has to run the check.
+        """The mask of those of `rows` that break it; None if Pandera has to run the check."""
+        if self.large_set is not None and self.large_set.is_large_for(rows):
+            return broken([self.large_set.expression()], ignore_na=self.check.ignore_na)
+        if self.mask is not None:
+            return self.mask
+        now = self.current_expressions()
+        return None if now is None else broken(now, ignore_na=self.check.ignore_na)
+
+    def current_expressions(self) -> tuple[pl.Expr, ...] | None:
+        """The expressions to judge by now; None if Pandera has to run the check.
 
         A built-in check says the same for ever. Any other function is asked again, since it may
         have looked at the clock or at a variable; if it no longer selects row-wise
         expressions, it is Pandera's turn.
         """
-        if self.large_set is not None and self.large_set.is_large_for(rows):
-            return broken([self.large_set.expression()], ignore_na=self.check.ignore_na)
-        if self.mask is not None or self.expressions is None:
-            return self.mask
+        if self.expressions is None or builtin_name(self.check) is not None:
+            return self.expressions
         now = record(self.check, self.key)
-        if now is None or not self._is_row_wise(now):
-            return None
-        return broken(now, ignore_na=self.check.ignore_na)
+        return now if now is not None and self._is_row_wise(now) else None
 
     def _is_row_wise(self, now: tuple[pl.Expr, ...]) -> bool:
         known = self.expressions or ()
