@@ -28,8 +28,7 @@ def failures_of(report: DrainReport) -> dict[str, str]:
         failures["source"] = report.arrivals.source_down
     law = report.promise.conservation
     if law is not None and not law.holds:
-        found = f"{law.accounted:,} records found of {law.received:,} received"
-        failures["conservation"] = "; ".join([found, *law.problems])
+        failures["conservation"] = law.told()
     return failures
 
 
@@ -114,7 +113,10 @@ def _delivered(report: DeliveredReport) -> str:
 
 
 def _promise(report: PromiseReport) -> Iterator[Line]:
-    if report.oldest_seconds is None:
+    law = report.conservation
+    if law is not None and not law.holds:
+        yield "promise", "BROKEN: not every record is where it should be", "bold red"
+    elif report.oldest_seconds is None:
         yield "promise", "kept, nothing is outstanding", "green"
     else:
         of = f"{age(report.oldest_seconds)} of {age(report.within_seconds)}"
@@ -123,8 +125,8 @@ def _promise(report: PromiseReport) -> Iterator[Line]:
         yield "promise", f"{word}: {outstanding} outstanding, the oldest since {of}", style
     if report.late_arrivals:
         yield "", f"{counted(report.late_arrivals, 'arrival')} came out late, ever", "yellow"
-    if report.conservation is not None:
-        yield "law", _law(report.conservation), "green" if report.conservation.holds else "bold red"
+    if law is not None:
+        yield "law", _law(law), "green" if law.holds else "bold red"
 
 
 def _law(law: Conservation) -> str:

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import Any
 
 from rich.text import Text
 
@@ -24,11 +25,16 @@ def status(names: list[str], *, as_json: bool) -> bool:
     with opened_ledger(settings) as ledger, ledger.read() as connection:
         found = standings(connection, bound_outcomes(connection, names), now)
     if as_json:
-        outcomes = [{**asdict(one), "costs_per_hour": one.costs_per_hour} for one in found]
+        outcomes = [_document(one) for one in found]
         write_json({"at": now, "root": str(settings.root), "outcomes": outcomes})
     else:
         _show(found, now)
-    return not any(one.is_late for one in found)
+    return not any(one.is_broken for one in found)
+
+
+def _document(one: Standing) -> dict[str, Any]:
+    worked_out = {"is_broken": one.is_broken, "costs_per_hour": one.costs_per_hour}
+    return {**asdict(one), **worked_out}
 
 
 def _show(found: list[Standing], now: datetime) -> None:
@@ -51,6 +57,9 @@ def _show(found: list[Standing], now: datetime) -> None:
     console = answers()
     console.print(table)
     for one in found:
+        if one.unaccounted is not None:
+            line = Text.assemble("  ", (one.outcome, "bold"), f": {one.unaccounted}")
+            console.print(line, style="red")
         for trouble in one.troubles:
             console.print(Text.assemble("  ", (one.outcome, "bold"), f": {trouble}"))
     console.print(
@@ -61,6 +70,9 @@ def _show(found: list[Standing], now: datetime) -> None:
 
 
 def _promise(one: Standing) -> Text:
+    cost = f"\n{one.cost_per_hour:,.0f} an hour" if one.cost_per_hour else ""
+    if one.unaccounted is not None:
+        return Text(f"BROKEN\nrecords missing{cost}", style="bold red")
     if not one.has_arrivals:
         return Text("no arrival yet", style="dim")
     if one.oldest_seconds is None:
@@ -68,7 +80,6 @@ def _promise(one: Standing) -> Text:
     of = f"{age(one.oldest_seconds)} of {age(one.within_seconds)}"
     if not one.is_late:
         return Text(f"kept\n{of}", style="green")
-    cost = f"\n{one.cost_per_hour:,.0f} an hour" if one.cost_per_hour else ""
     return Text(f"BROKEN\n{of}{cost}", style="bold red")
 
 

@@ -23,7 +23,7 @@ from opsintel_dagster.orchestration.installation import Installation
 from opsintel_dagster.orchestration.quarantine import ROW
 from opsintel_dagster.orchestration.receivers import open_route
 from opsintel_dagster.orchestration.reports import Conservation
-from opsintel_dagster.outcome import NOWHERE
+from opsintel_dagster.outcome import NOWHERE, ReceiverSpec, TableReceiver
 
 IN_FLIGHT = {
     BatchState.CLAIMED: (Role.RAW,),
@@ -90,7 +90,7 @@ def _count_files(installation: Installation, files: Sequence[Row[Any]], places: 
         if isinstance(rows, StoreError):
             places.problems.append(str(rows))
             rows = 0
-        if rows != file.rows:
+        elif rows != file.rows:
             places.problems.append(f"{file.path} holds {rows:,} rows, {file.rows:,} were written")
         role, state = Role(file.role), BatchState(file.state)
         if role in (Role.QUARANTINE, Role.UNROUTED):
@@ -159,5 +159,11 @@ def _count_delivered(
             if there != receipt.records:
                 places.problems.append(
                     f"{route}: {there:,} of {receipt.records:,} records of delivery "
-                    f"{receipt.delivery} are there"
+                    f"{receipt.delivery} are there; {_way_out(compiled.outcome.handoff[route])}"
                 )
+
+
+def _way_out(receiver: ReceiverSpec) -> str:
+    if isinstance(receiver, TableReceiver):
+        return "put them back; if its users delete what they have handled, declare `consumed: true`"
+    return "put them back, or take the whole file away if it has been handled"

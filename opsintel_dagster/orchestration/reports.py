@@ -8,8 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 import polars as pl
+
+PROBLEMS_TOLD: Final = 3
 
 
 class Stage(StrEnum):
@@ -171,6 +174,13 @@ class Conservation:
             + self.arrivals_superseded
             + self.arrivals_unreadable
         )
+
+    def told(self) -> str:
+        """What was counted in one line, with the first of the problems."""
+        found = f"{self.accounted:,} records found of {self.received:,} received"
+        rest = len(self.problems) - PROBLEMS_TOLD
+        more = [f"… and {rest:,} more problems"] if rest > 0 else []
+        return "; ".join([found, *self.problems[:PROBLEMS_TOLD], *more])
 
 
 @dataclass(frozen=True, kw_only=True)

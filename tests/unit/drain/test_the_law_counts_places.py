@@ -106,6 +106,7 @@ def test_a_row_missing_at_a_table_receiver_breaks_the_law(full: Operation) -> No
     counted = law(full)
     assert not counted.holds
     assert any("0 of 1 records" in problem for problem in counted.problems)
+    assert any("declare `consumed: true`" in problem for problem in counted.problems)
 
 
 def test_a_row_missing_in_a_delivered_file_breaks_the_law(full: Operation) -> None:
