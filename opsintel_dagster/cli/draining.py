@@ -32,18 +32,15 @@ def failures_of(report: DrainReport) -> dict[str, str]:
     return failures
 
 
-def stage_lines(report: DrainReport, names: Mapping[str, str] | None = None) -> Iterator[Line]:
-    """One or more lines for each stage that has something to say.
-
-    `names` has the files of arrivals that are held, whose ids are all that the report knows.
-    """
+def stage_lines(report: DrainReport) -> Iterator[Line]:
+    """One or more lines for each stage that has something to say."""
     if report.skipped:
         yield "", f"skipped: {report.skipped}", "yellow"
         return
     yield "arrivals", _arrivals(report.arrivals), _style(report.arrivals.source_down)
     for file, reason in islice(report.arrivals.unreadable.items(), MOST_NAMED):
         yield "", f"unreadable: {file}: {reason}", "red"
-    yield from _verified(report.verified, names or {})
+    yield from _verified(report.verified)
     yield "routed", _routed(report.routed), ""
     yield "delivered", _delivered(report.delivered), _style(report.delivered.failures)
     yield from _promise(report.promise)
@@ -64,7 +61,7 @@ def _arrivals(report: ArrivalsReport) -> str:
     return ", ".join(parts) if report.seen or report.unsettled else "nothing new"
 
 
-def _verified(report: VerifiedReport, names: Mapping[str, str]) -> Iterator[Line]:
+def _verified(report: VerifiedReport) -> Iterator[Line]:
     if not report.batches and not report.waiting:
         yield "verified", "nothing new", ""
     if report.batches:
@@ -75,7 +72,7 @@ def _verified(report: VerifiedReport, names: Mapping[str, str]) -> Iterator[Line
         parts += [f"{report.replayed:,} replayed"] if report.replayed else []
         yield "verified", ", ".join(parts), ""
     for arrival, rules in islice(report.held.items(), MOST_NAMED):
-        name = names.get(arrival) or f"arrival {short(arrival)}"
+        name = report.held_names.get(arrival) or f"arrival {short(arrival)}"
         yield "", f"held whole: {name} ({', '.join(rules)})", "red"
     if len(report.held) > MOST_NAMED:
         yield "", f"held whole: {len(report.held) - MOST_NAMED:,} more", "red"

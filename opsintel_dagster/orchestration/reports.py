@@ -65,7 +65,8 @@ class VerifiedReport(StageReport):
     """Verdicts of this drain, and what is open now for every rule of the contract.
 
     `broken` and `warned` count records per rule in this drain; `open_by_rule` counts the records
-    that lie in quarantine now. `waiting` names the reference each waiting batch waits for.
+    that lie in quarantine now. `held` are the arrivals that lie there as a whole, also of earlier
+    drains, with the rules that hold them. `waiting` names what each waiting batch waits for.
     """
 
     batches: int = 0
@@ -75,6 +76,7 @@ class VerifiedReport(StageReport):
     unchanged: int = 0
     superseded: int = 0
     held: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    held_names: Mapping[str, str] = field(default_factory=dict)
     broken: Mapping[str, int] = field(default_factory=dict)
     warned: Mapping[str, int] = field(default_factory=dict)
     open_by_rule: Mapping[str, int] = field(default_factory=dict)
