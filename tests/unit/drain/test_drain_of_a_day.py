@@ -214,7 +214,7 @@ def test_a_batch_keeps_the_routes_it_was_judged_under(operation: Operation) -> N
     )
     report = operation.drain()
     (failure,) = report.failures.values()
-    assert "no longer declares a receiver `freight`" in failure
+    assert "no longer declares a receiver `freight` in its handoff; declare it again" in failure
     assert operation.table("gate_queue") == []
 
 
