@@ -21,6 +21,7 @@ from opsintel_dagster.errors import SettingsError, StoreError
 from opsintel_dagster.settings import STORE_VARIABLE
 
 SWEEP_AFTER_SECONDS = 24 * 3600.0
+_MAKE_ROOM = "free space, or give permission to write there, and drain again"
 GONE = (
     "the ledger names this file and it is not there; restore it, or let "
     f"{STORE_VARIABLE} point to where the store is"
@@ -75,7 +76,7 @@ class Store:
                     file.flush()
                     os.fsync(file.fileno())
         except Exception as error:  # every kind of store has errors of its own
-            raise StoreError(path, f"cannot be written ({error})") from error
+            raise StoreError(path, f"cannot be written ({error}); {_MAKE_ROOM}") from error
         return StoredFile(path, frame.height, len(content), hashlib.sha256(content).hexdigest())
 
     def read(self, paths: Sequence[str]) -> pl.DataFrame:

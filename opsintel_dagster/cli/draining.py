@@ -106,7 +106,8 @@ def _delivered(report: DeliveredReport) -> str:
     if not report.closed and not report.failures:
         return "nothing new"
     text = f"{report.delivered:,} confirmed, {report.no_action:,} no action"
-    return text + (f"; {counted(report.unconfirmed, 'batch')} wait" if report.unconfirmed else "")
+    waiting = "1 batch waits" if report.unconfirmed == 1 else f"{report.unconfirmed:,} batches wait"
+    return text + (f"; {waiting}" if report.unconfirmed else "")
 
 
 def _promise(report: PromiseReport) -> Iterator[Line]:

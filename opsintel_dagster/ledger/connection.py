@@ -82,8 +82,12 @@ class Ledger:
                 yield connection
 
     def exists(self) -> bool:
-        """Whether a migrated ledger is there; creates nothing."""
-        if self.is_sqlite and not _sqlite_file_exists(self._url.database):
+        """Whether a migrated ledger is there; creates nothing.
+
+        Raises:
+            LedgerError: nobody can tell.
+        """
+        if self.is_sqlite and not self._has_file():
             return False
         with self._connect() as connection, _as_ledger_errors(self.address):
             return self._revision(connection) is not None
@@ -122,11 +126,21 @@ class Ledger:
             raise LedgerError(f"ledger {self.address}: {reason}") from error
         except (SQLAlchemyError, OSError) as error:
             reason = str(getattr(error, "orig", None) or error).strip()
-            fix = f"start the database, or correct {LEDGER_VARIABLE}"
-            message = f"ledger {self.address} cannot be opened: {reason}; {fix}"
-            raise LedgerError(message) from error
+            raise LedgerError(self._cannot_be_opened(reason)) from error
         with connection:
             yield connection
+
+    def _cannot_be_opened(self, reason: str) -> str:
+        do = "look after the file and its folder" if self.is_sqlite else "start the database"
+        return (
+            f"ledger {self.address} cannot be opened: {reason}; {do}, or correct {LEDGER_VARIABLE}"
+        )
+
+    def _has_file(self) -> bool:
+        try:
+            return bool(self._url.database) and Path(str(self._url.database)).exists()
+        except OSError as error:
+            raise LedgerError(self._cannot_be_opened(str(error))) from error
 
     def _open_engine(self) -> Engine:
         if self._engine is None:
@@ -186,7 +200,3 @@ def _sqlite_engine(url: Any) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
 
     return engine
-
-
-def _sqlite_file_exists(database: str | None) -> bool:
-    return bool(database) and Path(str(database)).exists()

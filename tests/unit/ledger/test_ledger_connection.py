@@ -93,6 +93,17 @@ def test_a_place_where_no_ledger_can_be_is_told_with_the_fix(tmp_path: Path) -> 
             Ledger(url).migrate()
 
 
+def test_a_folder_nobody_may_look_into_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "exists", refuse)
+    with pytest.raises(LedgerError, match=r"Permission denied; look after the file and its folder"):
+        Ledger(f"sqlite:///{tmp_path}/ledger.db").exists()
+
+
 def test_a_url_without_a_driver_means_the_one_our_extra_installs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
