@@ -109,8 +109,8 @@ def test_a_damaged_file_breaks_the_law_and_the_others_are_counted(full: Operatio
             content = path.read_bytes()
             path.write_bytes(content[:40])
             assert any(path.name in problem for problem in law(full).problems), path
-            half = len(content) // 2  # the footer, at the end, stays sound
-            path.write_bytes(content[:4] + b"\0" * half + content[4 + half :])
+            footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+            path.write_bytes(b"\0" * footer + content[footer:])
             said += law(full).problems
             path.write_bytes(content)
     assert any("rows of corrected files cannot be counted" in problem for problem in said)
