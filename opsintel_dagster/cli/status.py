@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from rich.text import Text
 
@@ -11,6 +11,19 @@ from opsintel_dagster.cli.opened import bound_outcomes, opened_ledger
 from opsintel_dagster.cli.standing import Standing, standings
 from opsintel_dagster.cli.wording import age, counted
 from opsintel_dagster.settings import Settings
+
+COLUMNS: Final = {
+    "outcome": "",
+    "promise": "",
+    ">waiting": "waiting: batches not closed",
+    ">open": "open: cases, and the records in them",
+    ">late": "late: arrivals that came out after the deadline, ever",
+    ">closed": "",
+    ">untouched": "untouched: records that never were in quarantine",
+}
+"""What they are called, and what those mean that do not say it; the most urgent first."""
+WIDTH_FOR_ALL: Final = 75
+COLUMNS_WHERE_NARROW: Final = 4
 
 
 def status(names: list[str], *, as_json: bool) -> bool:
@@ -41,11 +54,13 @@ def _show(found: list[Standing], now: datetime) -> None:
     if not found:
         answers().print("No outcome was drained here yet.")
         return
-    table = plain_table("outcome", "promise", ">waiting", ">open", ">late", ">closed", ">untouched")
+    console = answers()
+    shown = len(COLUMNS) if console.width >= WIDTH_FOR_ALL else COLUMNS_WHERE_NARROW
+    table = plain_table(*list(COLUMNS)[:shown])
     for one in found:
         name = Text.assemble((one.outcome, "bold"), "\n", (one.owner, "dim"))
         closed = one.last_closed_at
-        table.add_row(
+        cells = (
             name,
             _promise(one),
             f"{one.outstanding_batches:,}",
@@ -54,7 +69,7 @@ def _show(found: list[Standing], now: datetime) -> None:
             age((now - closed).total_seconds()) + "\nago" if closed is not None else "—",
             f"{one.autonomy:.1%}" if one.autonomy is not None else "—",
         )
-    console = answers()
+        table.add_row(*cells[:shown])
     console.print(table)
     for one in found:
         if one.unaccounted is not None:
@@ -62,11 +77,8 @@ def _show(found: list[Standing], now: datetime) -> None:
             console.print(line, style="red")
         for trouble in one.troubles:
             console.print(Text.assemble("  ", (one.outcome, "bold"), f": {trouble}"))
-    console.print(
-        "\nwaiting: batches not closed · open: cases, and the records in them · late: arrivals "
-        "that came out after the deadline, ever · untouched: records that never were in quarantine",
-        style="dim",
-    )
+    legend = [text for text in list(COLUMNS.values())[:shown] if text]
+    console.print("\n" + " · ".join(legend), style="dim")
 
 
 def _promise(one: Standing) -> Text:

@@ -33,6 +33,18 @@ def test_status_fits_eighty_columns(opsintel: Run) -> None:
     assert "3 cases" in shown
 
 
+@pytest.mark.usefixtures("drained")
+def test_in_a_narrow_terminal_no_word_is_cut(
+    opsintel: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    shown = opsintel("status").stdout
+    assert max(len(line) for line in shown.splitlines()) <= 60
+    for whole in ("parcels", "kept", "3 cases", "6 records"):
+        assert whole in shown
+    assert "untouched" not in shown
+
+
 def test_a_broken_promise_is_said_first_with_its_reason_and_exits_with_1(
     operation: Operation, opsintel: Run
 ) -> None:
