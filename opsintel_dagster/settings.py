@@ -13,6 +13,7 @@ from opsintel_dagster.errors import SettingsError
 ROOT_VARIABLE = "OPSINTEL_ROOT"
 LEDGER_VARIABLE = "OPSINTEL_LEDGER_URL"
 STORE_VARIABLE = "OPSINTEL_STORE_URL"
+_LEDGERS = ("sqlite", "postgresql", "postgres")
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Settings:
         """Read OPSINTEL_ROOT, OPSINTEL_LEDGER_URL and OPSINTEL_STORE_URL; all have defaults.
 
         Raises:
-            SettingsError: the root is no folder, or the ledger URL does not parse.
+            SettingsError: the root is no folder, or the ledger URL names no database we know.
         """
         root = Path(os.environ.get(ROOT_VARIABLE) or Path.cwd())
         if not root.is_dir():
@@ -47,9 +48,16 @@ class Settings:
             raise SettingsError(ROOT_VARIABLE, f"{root} is not a folder", fix)
         defaults = cls.below(root)
         ledger_url = os.environ.get(LEDGER_VARIABLE) or defaults.ledger_url
-        try:
-            make_url(ledger_url)
-        except ArgumentError as error:
-            fix = "Write e.g. postgresql+psycopg2://user:password@host/database."
-            raise SettingsError(LEDGER_VARIABLE, "not a database URL", fix) from error
+        _check_ledger_url(ledger_url)
         return cls(defaults.root, ledger_url, os.environ.get(STORE_VARIABLE) or defaults.store_url)
+
+
+def _check_ledger_url(url: str) -> None:
+    fix = "Write e.g. postgresql+psycopg2://user:password@host/database."
+    try:
+        backend = make_url(url).get_backend_name()
+    except (ArgumentError, ValueError):
+        # Not chained: the text of a garbled URL may hold its password.
+        raise SettingsError(LEDGER_VARIABLE, "not a database URL", fix) from None
+    if backend not in _LEDGERS:
+        raise SettingsError(LEDGER_VARIABLE, f"no ledger can be kept in `{backend}`", fix)

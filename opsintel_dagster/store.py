@@ -14,11 +14,18 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import polars as pl
+from fsspec import get_filesystem_class
 from upath import UPath
 
-from opsintel_dagster.errors import StoreError
+from opsintel_dagster.errors import SettingsError, StoreError
+from opsintel_dagster.settings import STORE_VARIABLE
 
 SWEEP_AFTER_SECONDS = 24 * 3600.0
+_MAKE_ROOM = "free space, or give permission to write there, and drain again"
+GONE = (
+    "the ledger names this file and it is not there; restore it, or let "
+    f"{STORE_VARIABLE} point to where the store is"
+)
 FILES_AT_A_TIME = 100  # Polars keeps a thread for each while it reads their footers
 
 
@@ -36,8 +43,19 @@ class Store:
     """Reads and writes the frames of all outcomes below one root."""
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
-        self._root = UPath(root)
-        self._is_local = self._root.protocol in ("", "file", "local")
+        """Touch nothing yet but what knows how to read there.
+
+        Raises:
+            SettingsError: nothing installed here reads and writes at such a URL.
+        """
+        try:
+            self._root = UPath(root)
+            self._is_local = self._root.protocol in ("", "file", "local")
+            if not self._is_local:
+                get_filesystem_class(self._root.protocol)
+        except (ValueError, ImportError) as error:
+            fix = "Install what it says, or write a folder or another fsspec URL."
+            raise SettingsError(STORE_VARIABLE, str(error), fix) from error
 
     def write(self, outcome: str, batch: str, role: str, frame: pl.DataFrame) -> StoredFile:
         """Write `frame` under an attempt-unique name; durable when this returns.
@@ -57,8 +75,8 @@ class Store:
                 if self._is_local:
                     file.flush()
                     os.fsync(file.fileno())
-        except OSError as error:
-            raise StoreError(path, f"cannot be written ({error})") from error
+        except Exception as error:  # every kind of store has errors of its own
+            raise StoreError(path, f"cannot be written ({error}); {_MAKE_ROOM}") from error
         return StoredFile(path, frame.height, len(content), hashlib.sha256(content).hexdigest())
 
     def read(self, paths: Sequence[str]) -> pl.DataFrame:
@@ -144,7 +162,7 @@ class Store:
     def _local(self, path: str) -> str:
         file = self._root / path
         if not file.exists():
-            raise StoreError(path, "the ledger names this file and it is not there")
+            raise StoreError(path, GONE)
         return str(file)
 
     def _read_one(self, path: str) -> pl.DataFrame:
@@ -152,10 +170,11 @@ class Store:
             if self._is_local:
                 return pl.read_parquet(self._local(path))
             return pl.read_parquet((self._root / path).read_bytes())
+        except StoreError:
+            raise
         except FileNotFoundError as error:
-            reason = "the ledger names this file and it is not there"
-            raise StoreError(path, reason) from error
-        except (OSError, pl.exceptions.PolarsError) as error:
+            raise StoreError(path, GONE) from error
+        except Exception as error:  # every kind of store has errors of its own
             raise StoreError(path, f"cannot be read ({error})") from error
 
 

@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from opsintel_dagster.cli.console import answers, complain
-from opsintel_dagster.errors import LedgerError, OpsintelError
+from opsintel_dagster.errors import OpsintelError
 
 EXIT_WRONG: Final = 1
 EPILOG: Final = (
@@ -24,12 +24,7 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except OpsintelError as error:
             complain(str(error))
-        except Exception as error:
-            if not type(error).__module__.startswith("sqlalchemy."):
-                raise
-            # Only the ledger's own queries raise these; receivers translate theirs.
-            complain(str(LedgerError(f"ledger: {getattr(error, 'orig', None) or error}")))
-        raise typer.Exit(EXIT_WRONG)
+            raise typer.Exit(EXIT_WRONG) from error
 
 
 app = typer.Typer(

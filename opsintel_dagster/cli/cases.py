@@ -8,7 +8,7 @@ from typing import Any, Final
 from rich.text import Text
 
 from opsintel_dagster.cli.casebook import CaseView, HeldArrival, find_case, listed_cases
-from opsintel_dagster.cli.console import answers, plain_table, write_json
+from opsintel_dagster.cli.console import answers, plain_table, with_signs, write_json
 from opsintel_dagster.cli.opened import bound_outcomes, opened_ledger
 from opsintel_dagster.cli.wording import (
     age,
@@ -89,7 +89,7 @@ def _values(one: CaseView, most: int) -> str:
     parts = [f"{value} ({count:,})" for value, count in list(one.values.items())[:most]]
     parts += [f"{file} (unreadable)" for file in one.unreadable[:most]]
     more = len(one.values) + len(one.unreadable) - len(parts)
-    return ", ".join(parts) + (f" … {more} more" if more > 0 else "") or "—"
+    return with_signs(", ".join(parts) + (f" … {more} more" if more > 0 else "") or "—")
 
 
 def _sample(settings: Settings, found: CaseView, rows: int) -> list[dict[str, Any]]:

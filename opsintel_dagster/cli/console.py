@@ -2,28 +2,66 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, is_dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
+from rich.text import Text
+
+_SIGNS: Final = {
+    **{code: 0x2400 + code for code in range(0x20) if chr(code) not in "\n\t"},
+    0x7F: 0x2421,
+    **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
+}
 
 MARK_GOOD = "✓"
 MARK_BAD = "✗"
 
 
+class PlainConsole(Console):
+    """Shows text as it is, and control characters in it as signs.
+
+    Names and values of files are shown to people; none may move a cursor or retitle a window.
+    """
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Signs count when a text is measured, so they stand in it before that."""
+        return super().render_str(with_signs(text), **options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """The segments of a renderable, those from Rich itself untouched."""
+        for segment in super().render(renderable, options):
+            text = segment.text
+            if segment.control or text.isprintable() or text == "\n":
+                yield segment
+            else:
+                yield Segment(with_signs(text), segment.style)
+
+
+def with_signs(text: str) -> str:
+    """The text with a sign for each control character: ␛ for escape."""
+    return text.translate(_SIGNS)
+
+
 def answers() -> Console:
     """Stdout, for people; made anew each time, because tests and pipes exchange the stream."""
-    return Console(highlight=False, markup=False, emoji=False)
+    return PlainConsole()
 
 
 def messages() -> Console:
     """Stderr, for progress, warnings and errors."""
-    return Console(stderr=True, highlight=False, markup=False, emoji=False)
+    return PlainConsole(stderr=True)
 
 
 def complain(text: str) -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 MODULE: Final = "definitions"
 HOME_VARIABLE: Final = "DAGSTER_HOME"
 RUN_TAG: Final = "opsintel/demo"
+MARKED: Final = "true"
+"""Its value: of an empty one the UI shows the colon."""
 
 QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """The progress bar tells it; the event log keeps it."""
@@ -44,7 +46,7 @@ class Operation:
             run_config=QUIET,
             instance=self.instance,
             asset_selection=outcome_keys(outcome),
-            tags={OUTCOME_TAG: outcome, RUN_TAG: ""},
+            tags={OUTCOME_TAG: outcome, RUN_TAG: MARKED},
             raise_on_error=False,
         )
         if not result.success:

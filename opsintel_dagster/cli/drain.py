@@ -1,20 +1,18 @@
 """`opsintel drain`: what the assets do, without Dagster running it."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import typer
 from rich.text import Text
-from sqlalchemy import select
 
 from opsintel_dagster.cli.console import answers, complain, messages, plain_table, write_json
 from opsintel_dagster.cli.dagster_side import dagster_side
-from opsintel_dagster.cli.draining import MOST_NAMED, failures_of, stage_lines
+from opsintel_dagster.cli.draining import failures_of, stage_lines
 from opsintel_dagster.cli.release import user
 from opsintel_dagster.cli.wording import short
 from opsintel_dagster.errors import OpsintelError
-from opsintel_dagster.ledger.tables import arrival
 from opsintel_dagster.orchestration.compiled import Compiled
 from opsintel_dagster.orchestration.declarations import chosen, load_outcomes, module_name
 from opsintel_dagster.orchestration.drain import Drain, DrainReport
@@ -30,8 +28,6 @@ class Drained:
     outcome: str
     report: DrainReport | None = None
     error: str | None = None
-    held: Mapping[str, str] = field(default_factory=dict)
-    """The names of arrivals that are held."""
 
     @property
     def is_fine(self) -> bool:
@@ -89,16 +85,7 @@ def _drain(
         report = drain.run()
     except OpsintelError as error:  # the others are drained all the same
         return Drained(compiled.name, error=str(error))
-    return Drained(compiled.name, report, held=_names(installation, report.verified.held))
-
-
-def _names(installation: Installation, ids: Collection[str]) -> dict[str, str]:
-    """What these arrivals are called."""
-    if not ids:
-        return {}
-    query = select(arrival.c.id, arrival.c.name).where(arrival.c.id.in_(list(ids)[:MOST_NAMED]))
-    with installation.ledger.read() as connection:
-        return {row.id: row.name for row in connection.execute(query)}
+    return Drained(compiled.name, report)
 
 
 def _show(done: Sequence[Drained]) -> None:
@@ -110,7 +97,7 @@ def _show(done: Sequence[Drained]) -> None:
             table.add_row(Text(one.outcome, style="bold"), "", Text("failed", style="red"))
             continue
         name = one.outcome
-        for stage, text, style in stage_lines(report, one.held):
+        for stage, text, style in stage_lines(report):
             table.add_row(Text(name, style="bold"), stage, Text(text, style=style))
             name = ""
     console.print(table)

@@ -28,23 +28,19 @@ def failures_of(report: DrainReport) -> dict[str, str]:
         failures["source"] = report.arrivals.source_down
     law = report.promise.conservation
     if law is not None and not law.holds:
-        found = f"{law.accounted:,} records found of {law.received:,} received"
-        failures["conservation"] = "; ".join([found, *law.problems])
+        failures["conservation"] = law.told()
     return failures
 
 
-def stage_lines(report: DrainReport, names: Mapping[str, str] | None = None) -> Iterator[Line]:
-    """One or more lines for each stage that has something to say.
-
-    `names` has the files of arrivals that are held, whose ids are all that the report knows.
-    """
+def stage_lines(report: DrainReport) -> Iterator[Line]:
+    """One or more lines for each stage that has something to say."""
     if report.skipped:
         yield "", f"skipped: {report.skipped}", "yellow"
         return
     yield "arrivals", _arrivals(report.arrivals), _style(report.arrivals.source_down)
     for file, reason in islice(report.arrivals.unreadable.items(), MOST_NAMED):
         yield "", f"unreadable: {file}: {reason}", "red"
-    yield from _verified(report.verified, names or {})
+    yield from _verified(report.verified)
     yield "routed", _routed(report.routed), ""
     yield "delivered", _delivered(report.delivered), _style(report.delivered.failures)
     yield from _promise(report.promise)
@@ -65,7 +61,7 @@ def _arrivals(report: ArrivalsReport) -> str:
     return ", ".join(parts) if report.seen or report.unsettled else "nothing new"
 
 
-def _verified(report: VerifiedReport, names: Mapping[str, str]) -> Iterator[Line]:
+def _verified(report: VerifiedReport) -> Iterator[Line]:
     if not report.batches and not report.waiting:
         yield "verified", "nothing new", ""
     if report.batches:
@@ -76,7 +72,7 @@ def _verified(report: VerifiedReport, names: Mapping[str, str]) -> Iterator[Line
         parts += [f"{report.replayed:,} replayed"] if report.replayed else []
         yield "verified", ", ".join(parts), ""
     for arrival, rules in islice(report.held.items(), MOST_NAMED):
-        name = names.get(arrival) or f"arrival {short(arrival)}"
+        name = report.held_names.get(arrival) or f"arrival {short(arrival)}"
         yield "", f"held whole: {name} ({', '.join(rules)})", "red"
     if len(report.held) > MOST_NAMED:
         yield "", f"held whole: {len(report.held) - MOST_NAMED:,} more", "red"
@@ -110,11 +106,15 @@ def _delivered(report: DeliveredReport) -> str:
     if not report.closed and not report.failures:
         return "nothing new"
     text = f"{report.delivered:,} confirmed, {report.no_action:,} no action"
-    return text + (f"; {counted(report.unconfirmed, 'batch')} wait" if report.unconfirmed else "")
+    waiting = "1 batch waits" if report.unconfirmed == 1 else f"{report.unconfirmed:,} batches wait"
+    return text + (f"; {waiting}" if report.unconfirmed else "")
 
 
 def _promise(report: PromiseReport) -> Iterator[Line]:
-    if report.oldest_seconds is None:
+    law = report.conservation
+    if law is not None and not law.holds:
+        yield "promise", "BROKEN: not every record is where it should be", "bold red"
+    elif report.oldest_seconds is None:
         yield "promise", "kept, nothing is outstanding", "green"
     else:
         of = f"{age(report.oldest_seconds)} of {age(report.within_seconds)}"
@@ -123,8 +123,8 @@ def _promise(report: PromiseReport) -> Iterator[Line]:
         yield "promise", f"{word}: {outstanding} outstanding, the oldest since {of}", style
     if report.late_arrivals:
         yield "", f"{counted(report.late_arrivals, 'arrival')} came out late, ever", "yellow"
-    if report.conservation is not None:
-        yield "law", _law(report.conservation), "green" if report.conservation.holds else "bold red"
+    if law is not None:
+        yield "law", _law(law), "green" if law.holds else "bold red"
 
 
 def _law(law: Conservation) -> str:

@@ -35,7 +35,7 @@ def read_key(outcome: str, facts: Mapping[str, Any], words: Sequence[str]) -> di
                 fix = did_you_mean(column, columns, plural="columns")
                 raise UnknownName(f"column of {outcome}", column, fix)
         return {column: value.strip() for column, value in pairs.items()}
-    values = [value.strip() for word in words for value in next(csv.reader([word]), [""])]
+    values = [value.strip() for word in words for value in _cells(word)]
     if len(values) == len(key):
         return dict(zip(key, values, strict=True))
     example = f"{columns[0]}=..."
@@ -47,3 +47,11 @@ def read_key(outcome: str, facts: Mapping[str, Any], words: Sequence[str]) -> di
             f"{len(values)}; write all of them, or column=value pairs for a part, such as {example}"
         )
     raise typer.BadParameter(message)
+
+
+def _cells(word: str) -> list[str]:
+    """The values of one argument, which is written like a line of CSV."""
+    try:
+        return next(csv.reader([word]), [""])
+    except csv.Error:  # a line end outside of quotes: it is one value
+        return [word]

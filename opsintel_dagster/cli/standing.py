@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, select
 
+from opsintel_dagster.ledger import law
 from opsintel_dagster.ledger.batches import BatchKind, BatchState
 from opsintel_dagster.ledger.cases import CaseState
 from opsintel_dagster.ledger.tables import arrival, batch, batch_arrival, case, case_rows
@@ -38,16 +39,23 @@ class Standing:
     last_closed_at: datetime | None
     autonomy: float | None
     troubles: tuple[str, ...]
+    unaccounted: str | None = None
+    """What the last drain that counted the places did not find; None: everything was there."""
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the promise is: something is late, or a record is not where it should be."""
+        return self.is_late or self.unaccounted is not None
 
     @property
     def costs_per_hour(self) -> float:
         """What it costs now: the declared cost while the promise is broken."""
-        return self.cost_per_hour if self.is_late else 0.0
+        return self.cost_per_hour if self.is_broken else 0.0
 
     @property
     def _urgency(self) -> tuple[bool, bool, float, str]:
         is_asking = bool(self.open_cases or self.troubles)
-        return (not self.is_late, not is_asking, -self.cost_per_hour, self.outcome)
+        return (not self.is_broken, not is_asking, -self.cost_per_hour, self.outcome)
 
 
 def standings(
@@ -55,7 +63,7 @@ def standings(
 ) -> list[Standing]:
     """The outcomes, the one whose broken promise costs most per hour first.
 
-    After those that are late come those with open questions, then the others, each ordered by
+    After those that are broken come those with open questions, then the others, each ordered by
     what an hour would cost.
     """
     waiting = _by_outcome(connection, _outstanding())
@@ -64,6 +72,7 @@ def standings(
     closed = _by_outcome(connection, _closed())
     touched = _by_outcome(connection, _quarantined())
     troubles = _troubles(connection)
+    unaccounted = law.broken(connection, [row.name for row in outcomes])
     found = []
     for row in outcomes:
         facts, name = row.facts, row.name
@@ -87,6 +96,7 @@ def standings(
                 last_closed_at=closed[name].last if name in closed else None,
                 autonomy=_autonomy(closed.get(name), touched.get(name)),
                 troubles=tuple(troubles.get(name, ())),
+                unaccounted=unaccounted.get(name),
             )
         )
     return sorted(found, key=lambda one: one._urgency)  # noqa: SLF001  # same module

@@ -8,6 +8,7 @@ from typing import Any
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 SHORT_ID = 12
+LONGEST_VALUE = 200
 
 
 def age(seconds: float) -> str:
@@ -91,7 +92,14 @@ def source_values(
 
 
 def shown_values(values: Mapping[str, Any], most: int = 30) -> str:
-    """`carrier=UA flight=1545`, the first `most` columns."""
-    pairs = [f"{name}={'' if value is None else value}" for name, value in values.items()]
+    """`carrier=UA flight=1545`, the first `most` columns, long values cut."""
+    pairs = [f"{name}={_cut(value)}" for name, value in values.items()]
     more = f" … and {len(pairs) - most} more" if len(pairs) > most else ""
     return " ".join(pairs[:most]) + more
+
+
+def _cut(value: object) -> str:
+    text = "" if value is None else str(value)
+    if len(text) <= LONGEST_VALUE:
+        return text
+    return f"{text[:LONGEST_VALUE]}… ({len(text):,} characters)"

@@ -46,7 +46,12 @@ class Database:
         self.address = masked_url(self.url)
         self.is_postgres = self.url.get_backend_name() == "postgresql"
         self._secrets = secrets_of(self.url)
-        self._engine = self._create_engine()
+        try:
+            self._engine = self._create_engine()
+        except (ModuleNotFoundError, ArgumentError) as error:
+            reason = f"its driver cannot be loaded ({error})"
+            fix = "Name another one, or none after `pip install 'opsintel-dagster[postgres]'`."
+            raise SettingsError(f"{declared_at}.url", reason, fix) from error
 
     @property
     def file(self) -> Path | None:

@@ -12,7 +12,7 @@ from polars.exceptions import PolarsError
 from upath import UPath
 
 from opsintel_dagster import crashpoints
-from opsintel_dagster.errors import DeliveryRefused, ReceiverDown
+from opsintel_dagster.errors import DeliveryRefused, OpsintelError, ReceiverDown, SettingsError
 from opsintel_dagster.handoff.frame_files import FORMATS, count_records, is_local
 from opsintel_dagster.handoff.receiver import (
     Confirmation,
@@ -41,8 +41,8 @@ class FolderReceiver(Receiver):
 
     guarantee = Guarantee.IDEMPOTENT
 
-    def __init__(self, path: str, format_: str, *, root: Path) -> None:
-        self._folder = _resolved(path, root)
+    def __init__(self, path: str, format_: str, *, root: Path, declared_at: str) -> None:
+        self._folder = _resolved(path, root, declared_at)
         self._format = FORMATS[format_]
 
     @property
@@ -164,16 +164,35 @@ class FolderReceiver(Receiver):
     def _reached(self) -> Iterator[None]:
         try:
             yield
-        except OSError as error:
-            reason = error.strerror or type(error).__name__
-            raise ReceiverDown(self.address, reason) from error
+        except OpsintelError:
+            raise
         except PolarsError as error:
             reason = f"the rows cannot be written as {self._format.suffix[1:]}"
             raise DeliveryRefused(self.address, f"{reason} ({type(error).__name__})") from None
+        except (OSError, ImportError) as error:
+            # Polars says why in words only; of a remote place words may name its credentials.
+            is_harmless = is_local(self._folder) or isinstance(error, ImportError)
+            words = str(error) if is_harmless else type(error).__name__
+            reason = getattr(error, "strerror", None) or words
+            raise ReceiverDown(self.address, reason) from error
+        except Exception as error:
+            if is_local(self._folder):
+                raise
+            # Every kind of remote store has errors of its own.
+            raise ReceiverDown(self.address, type(error).__name__) from error
 
 
-def _resolved(path: str, root: Path) -> UPath:
-    return UPath(path) if "://" in path else UPath((root / path).resolve())
+def _resolved(path: str, root: Path, declared_at: str) -> UPath:
+    """The place, below `root` if it is relative.
+
+    Raises:
+        SettingsError: no file system is known by the protocol of its URL.
+    """
+    try:
+        return UPath(path) if "://" in path else UPath((root / path).resolve())
+    except ValueError as error:
+        fix = "Write a folder, or a URL that fsspec knows, such as s3://bucket/prefix."
+        raise SettingsError(f"{declared_at}.path", str(error), fix) from error
 
 
 def _sync(path: Path) -> None:

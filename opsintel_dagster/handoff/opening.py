@@ -14,14 +14,15 @@ def open_receiver(spec: ReceiverSpec, *, root: Path, outcome: str, route: str) -
     Outcome and route are what errors call the declaration by.
 
     Raises:
-        SettingsError: a variable is not set, or the URL is not one of a supported database.
+        SettingsError: a variable is not set, or the URL is of no database or file system we know.
     """
+    declared_at = f"{outcome}.handoff.{route}"
     if isinstance(spec, TableReceiver):
         return DatabaseReceiver(
             resolve(spec.url),
             spec.table,
             root=root,
-            declared_at=f"{outcome}.handoff.{route}",
+            declared_at=declared_at,
             consumed=spec.consumed,
         )
-    return FolderReceiver(resolve(spec.path), spec.format, root=root)
+    return FolderReceiver(resolve(spec.path), spec.format, root=root, declared_at=declared_at)

@@ -1,5 +1,6 @@
 """A folder of this machine, listed with one system call a file."""
 
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -41,10 +42,10 @@ class LocalFolder(Folder):
         try:
             found = list(self._walk(matcher))
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise SourceDown(
-                self._address,
-                f"the folder {self._fixed} does not exist; create it, or correct `path`",
-            ) from error
+            is_there = isinstance(error, NotADirectoryError)
+            problem = "is no folder; move it away" if is_there else "does not exist; create it"
+            reason = f"the folder {self._fixed} {problem}, or correct `path`"
+            raise SourceDown(self._address, reason) from error
         target = Path(self._fixed, self._pattern.text)
         if not found and self._pattern.is_literal and target.is_dir():
             raise SourceDown(
@@ -67,7 +68,7 @@ class LocalFolder(Folder):
                 for entry in entries:
                     if not matcher.is_open(entry.name):
                         continue
-                    if entry.is_dir(follow_symlinks=depth is not None):
+                    if _is_folder(entry, follow_symlinks=depth is not None):
                         if depth is None or level < depth:
                             folders.append((f"{prefix}{entry.name}/", entry.path, level + 1))
                     elif matcher.matches(name := prefix + entry.name):
@@ -96,14 +97,25 @@ def _byte(match: re.Match[str]) -> str:
     return os.fsdecode(bytes.fromhex(match[1]))
 
 
+def _is_folder(entry: os.DirEntry[str], *, follow_symlinks: bool) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=follow_symlinks)
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # a link to itself leads nowhere, like a broken one
+            return False
+        raise
+
+
 def _seen(entry: os.DirEntry[str], name: str) -> Iterator[Sighting]:
     """Yield the sighting of a file, or nothing if it is none or went away meanwhile."""
     try:
         if not entry.is_file():
             return
         stat = entry.stat()
-    except FileNotFoundError:
-        return
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP):
+            return
+        raise
     # A name that is no text could not be stored; `LocalFolder` finds the file by this one as well.
     shown = os.fsencode(name).decode("utf-8", "backslashreplace")
     available_at = datetime.fromtimestamp(stat.st_mtime, UTC)

@@ -76,6 +76,12 @@ def head_of(connection: Connection, outcome: str, name: str) -> Row[Any] | None:
     return connection.execute(query).one_or_none()
 
 
+def names(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
+    """What these arrivals are called."""
+    query = select(arrival.c.id, arrival.c.name).where(arrival.c.id.in_(ids))
+    return {row.id: row.name for row in connection.execute(query)}
+
+
 def last_under(connection: Connection, outcome: str, name: str) -> str | None:
     """The id of the arrival that was last seen under this name, whatever became of it."""
     query = select(sighting.c.arrival_id).where(

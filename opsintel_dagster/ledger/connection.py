@@ -11,21 +11,23 @@ from types import TracebackType
 from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, select, text
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from opsintel_dagster.errors import LedgerError
+from opsintel_dagster.settings import LEDGER_VARIABLE
 
 HEAD_REVISION = "0002"
 _MIGRATION_LOCK = 0x6F7073  # any constant known to all installations ("ops")
 _SQLITE_BUSY_SECONDS = 60
+_INSTALL = "pip install 'opsintel-dagster[postgres]'"
 
 
 class Ledger:
     """A connection to the ledger; opening one touches no database until it is used."""
 
     def __init__(self, url: str) -> None:
-        self._url = make_url(url)
+        self._url = _with_driver(make_url(url))
         self.is_sqlite = self._url.get_backend_name() == "sqlite"
         self._engine: Engine | None = None
 
@@ -80,10 +82,14 @@ class Ledger:
                 yield connection
 
     def exists(self) -> bool:
-        """Whether a migrated ledger is there; creates nothing."""
-        if self.is_sqlite and not _sqlite_file_exists(self._url.database):
+        """Whether a migrated ledger is there; creates nothing.
+
+        Raises:
+            LedgerError: nobody can tell.
+        """
+        if self.is_sqlite and not self._has_file():
             return False
-        with self._connect() as connection:
+        with self._connect() as connection, _as_ledger_errors(self.address):
             return self._revision(connection) is not None
 
     def migrate(self) -> None:
@@ -92,7 +98,7 @@ class Ledger:
         Raises:
             LedgerError: the ledger was migrated by a newer version of this package.
         """
-        with self._connect() as connection:
+        with self._connect() as connection, _as_ledger_errors(self.address):
             if self._revision(connection) == HEAD_REVISION:
                 return
         # Alembic costs a tenth of a second to import: only who migrates pays it.
@@ -115,10 +121,26 @@ class Ledger:
     def _connect(self) -> Iterator[Connection]:
         try:
             connection = self._open_engine().connect()
-        except OperationalError as error:
-            raise LedgerError(f"ledger {self.address} cannot be reached: {error.orig}") from error
+        except ModuleNotFoundError as error:
+            reason = f"its driver {error.name} is not installed; {_INSTALL}"
+            raise LedgerError(f"ledger {self.address}: {reason}") from error
+        except (SQLAlchemyError, OSError) as error:
+            reason = str(getattr(error, "orig", None) or error).strip()
+            raise LedgerError(self._cannot_be_opened(reason)) from error
         with connection:
             yield connection
+
+    def _cannot_be_opened(self, reason: str) -> str:
+        do = "look after the file and its folder" if self.is_sqlite else "start the database"
+        return (
+            f"ledger {self.address} cannot be opened: {reason}; {do}, or correct {LEDGER_VARIABLE}"
+        )
+
+    def _has_file(self) -> bool:
+        try:
+            return bool(self._url.database) and Path(str(self._url.database)).exists()
+        except OSError as error:
+            raise LedgerError(self._cannot_be_opened(str(error))) from error
 
     def _open_engine(self) -> Engine:
         if self._engine is None:
@@ -138,6 +160,13 @@ def _as_ledger_errors(address: str) -> Iterator[None]:
     except SQLAlchemyError as error:
         reason = getattr(error, "orig", None) or error
         raise LedgerError(f"ledger {address}: {type(error).__name__}: {reason}") from error
+
+
+def _with_driver(url: URL) -> URL:
+    """The driver that our extra installs, where none is named: SQLAlchemy would take another."""
+    if url.drivername in ("postgresql", "postgres"):
+        return url.set(drivername="postgresql+psycopg2")
+    return url
 
 
 def _server_engine(url: Any) -> Engine:
@@ -171,7 +200,3 @@ def _sqlite_engine(url: Any) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
 
     return engine
-
-
-def _sqlite_file_exists(database: str | None) -> bool:
-    return bool(database) and Path(str(database)).exists()

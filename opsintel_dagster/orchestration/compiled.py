@@ -22,7 +22,7 @@ from opsintel_dagster.outcome import (
     effective_routes,
 )
 from opsintel_dagster.routing import DecisionTable, read_routes_csv
-from opsintel_dagster.verification import Contract
+from opsintel_dagster.verification import Contract, Tier
 
 TOLERANCE = "arrival.tolerance"
 HOLDING_RULES = frozenset({"arrival.columns", TOLERANCE, *SYMPTOM_RULES.values()})
@@ -97,6 +97,11 @@ class Compiled:
             if mode.name == failure_mode:
                 return frozenset(mode.rules)
         return frozenset()
+
+    def holding(self, rules: Iterable[str]) -> tuple[str, ...]:
+        """Those of the rules because of which an arrival is held as a whole."""
+        of_tables = {rule.id for rule in self.contract.rules if rule.tier is Tier.TABLE}
+        return tuple(rule for rule in rules if rule in HOLDING_RULES or rule in of_tables)
 
     def facts(self) -> dict[str, Any]:
         """What other outcomes, the CLI and the watcher need to know without this code location."""

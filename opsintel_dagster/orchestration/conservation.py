@@ -23,7 +23,7 @@ from opsintel_dagster.orchestration.installation import Installation
 from opsintel_dagster.orchestration.quarantine import ROW
 from opsintel_dagster.orchestration.receivers import open_route
 from opsintel_dagster.orchestration.reports import Conservation
-from opsintel_dagster.outcome import NOWHERE
+from opsintel_dagster.outcome import NOWHERE, ReceiverSpec, TableReceiver
 
 IN_FLIGHT = {
     BatchState.CLAIMED: (Role.RAW,),
@@ -52,8 +52,8 @@ def count_places(
     outcome = compiled.name
     places = Places()
     files = batches.files_of_outcome(connection, outcome, *Role)
-    _count_files(installation, files, places)
-    _count_superseded(installation, connection, outcome, files, places)
+    readable = _count_files(installation, files, places)
+    _count_superseded(installation, connection, outcome, readable, places)
     _count_delivered(installation, connection, compiled, places)
     by_state = arrivals.count_by_state(connection, outcome)
     terms = places.terms
@@ -82,7 +82,10 @@ def count_places(
     )
 
 
-def _count_files(installation: Installation, files: Sequence[Row[Any]], places: Places) -> None:
+def _count_files(
+    installation: Installation, files: Sequence[Row[Any]], places: Places
+) -> list[Row[Any]]:
+    """Count the rows of all files by what they are; returns the files that could be counted."""
     measured = installation.store.measure([file.path for file in files], pl.len())
     nowhere: list[str] = []
     for file in files:
@@ -90,7 +93,7 @@ def _count_files(installation: Installation, files: Sequence[Row[Any]], places: 
         if isinstance(rows, StoreError):
             places.problems.append(str(rows))
             rows = 0
-        if rows != file.rows:
+        elif rows != file.rows:
             places.problems.append(f"{file.path} holds {rows:,} rows, {file.rows:,} were written")
         role, state = Role(file.role), BatchState(file.state)
         if role in (Role.QUARANTINE, Role.UNROUTED):
@@ -105,6 +108,7 @@ def _count_files(installation: Installation, files: Sequence[Row[Any]], places: 
             nowhere.append(file.path)
     counts = installation.store.measure(nowhere, (pl.col("_route") == NOWHERE).sum())
     places.terms["no_action"] += sum(n for n in counts.values() if isinstance(n, int))
+    return [file for file in files if not isinstance(measured[file.path], StoreError)]
 
 
 def _count_superseded(
@@ -125,13 +129,17 @@ def _count_superseded(
         if file.role in (Role.QUARANTINE, Role.UNROUTED) and file.rows and file.batch_id in members
     ]
     moved = [f.path for f in files if f.role == Role.RAW and f.kind == BatchKind.REPLAY and f.rows]
-    gone = installation.store.scan(moved, columns=ROW).collect() if moved else None
-    for file in held:
-        rows = installation.store.scan([file.path]).filter(pl.col("_arrival").is_in(old))
-        rows = rows.with_columns(pl.lit(file.batch_id).alias("_from")).select(ROW)
-        if gone is not None:
-            rows = rows.join(gone.lazy(), on=ROW, how="anti")
-        places.terms["superseded"] += rows.collect().height
+    try:
+        gone = installation.store.scan(moved, columns=ROW).collect() if moved else None
+        for file in held:
+            rows = installation.store.scan([file.path]).filter(pl.col("_arrival").is_in(old))
+            rows = rows.with_columns(pl.lit(file.batch_id).alias("_from")).select(ROW)
+            if gone is not None:
+                rows = rows.join(gone.lazy(), on=ROW, how="anti")
+            places.terms["superseded"] += rows.collect().height
+    except (StoreError, OSError, pl.exceptions.PolarsError) as error:
+        # A footer may be sound where the rows are not.
+        places.problems.append(f"rows of corrected files cannot be counted: {error}")
 
 
 def _count_delivered(
@@ -159,5 +167,11 @@ def _count_delivered(
             if there != receipt.records:
                 places.problems.append(
                     f"{route}: {there:,} of {receipt.records:,} records of delivery "
-                    f"{receipt.delivery} are there"
+                    f"{receipt.delivery} are there; {_way_out(compiled.outcome.handoff[route])}"
                 )
+
+
+def _way_out(receiver: ReceiverSpec) -> str:
+    if isinstance(receiver, TableReceiver):
+        return "put them back; if its users delete what they have handled, declare `consumed: true`"
+    return "put them back, or take the whole file away if it has been handled"

@@ -106,7 +106,10 @@ def rule_evaluations(compiled: Compiled, report: VerifiedReport) -> list[Evaluat
 def unresolved_evaluation(report: VerifiedReport, downstream: MetadataDict) -> Evaluation:
     """What stays open until somebody decides or the cause heals; `downstream` waits for it."""
     stopped = len(report.held) + len(report.waiting) + len(report.failures)
-    held = {arrival: ", ".join(rules) for arrival, rules in report.held.items()}
+    held = {
+        report.held_names.get(arrival, arrival): f"held because of {', '.join(rules)}"
+        for arrival, rules in report.held.items()
+    }
     modes: dict[str, int] = {}
     for case in report.cases:
         modes[case.failure_mode] = modes.get(case.failure_mode, 0) + case.rows

@@ -15,6 +15,9 @@ def open_route(installation: Installation, compiled: Compiled, route: str) -> Re
     """
     spec = compiled.outcome.handoff.get(route)
     if spec is None:
-        reason = f"outcome {compiled.name} no longer declares a receiver `{route}` in its handoff"
+        reason = (
+            f"outcome {compiled.name} no longer declares a receiver `{route}` in its handoff; "
+            "declare it again, route and receiver, until what was routed to it is delivered"
+        )
         raise ReceiverError(route, reason)
     return open_receiver(spec, root=installation.settings.root, outcome=compiled.name, route=route)

@@ -8,12 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 import polars as pl
 
 from opsintel_dagster.orchestration.downstream import Downstream
 from opsintel_dagster.verification.baselines import Bounds
 from opsintel_dagster.verification.drift import Drift
+
+PROBLEMS_TOLD: Final = 3
 
 
 class Stage(StrEnum):
@@ -105,7 +108,8 @@ class VerifiedReport(StageReport):
     """Verdicts of this drain, and what is open now for every rule of the contract.
 
     `broken` and `warned` count records per rule in this drain; `open_by_rule` counts the records
-    that lie in quarantine now. `waiting` names the reference each waiting batch waits for.
+    that lie in quarantine now. `held` are the arrivals that lie there as a whole, also of earlier
+    drains, with the rules that hold them. `waiting` names what each waiting batch waits for.
     """
 
     batches: int = 0
@@ -115,6 +119,7 @@ class VerifiedReport(StageReport):
     unchanged: int = 0
     superseded: int = 0
     held: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    held_names: Mapping[str, str] = field(default_factory=dict)
     broken: Mapping[str, int] = field(default_factory=dict)
     warned: Mapping[str, int] = field(default_factory=dict)
     open_by_rule: Mapping[str, int] = field(default_factory=dict)
@@ -214,6 +219,13 @@ class Conservation:
             + self.arrivals_superseded
             + self.arrivals_unreadable
         )
+
+    def told(self) -> str:
+        """What was counted in one line, with the first of the problems."""
+        found = f"{self.accounted:,} records found of {self.received:,} received"
+        rest = len(self.problems) - PROBLEMS_TOLD
+        more = [f"… and {rest:,} more problems"] if rest > 0 else []
+        return "; ".join([found, *self.problems[:PROBLEMS_TOLD], *more])
 
 
 @dataclass(frozen=True, kw_only=True)

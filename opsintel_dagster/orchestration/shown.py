@@ -97,11 +97,12 @@ def _routed(report: RoutedReport) -> Shown:
 
 
 def _delivered(report: DeliveredReport) -> Shown:
+    """A batch that closed without a delivery gives those who wait for one no reason to run."""
     if report.skipped:
         return Shown("delivered")
     return Shown(
         "delivered",
-        tells.delivered_metadata(report) if report.closed else None,
+        tells.delivered_metadata(report) if report.delivered else None,
         (says.confirmed_evaluation(report),),
         data_version=report.data_version,
     )

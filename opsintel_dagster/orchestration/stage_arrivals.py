@@ -141,7 +141,7 @@ def _groups(
             group.unreadable.append((seen, error.reason))
             continue
         except SourceDown as error:
-            tally.failures[seen.name] = str(error)
+            tally.failures[seen.name] = error.reason
             continue
         reached("claim.read")
         if one is None:

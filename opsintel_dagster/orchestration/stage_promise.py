@@ -5,9 +5,9 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from opsintel_dagster.ledger import arrivals, batches, cases
+from opsintel_dagster.ledger import arrivals, batches, cases, law
 from opsintel_dagster.orchestration.conservation import count_places
-from opsintel_dagster.orchestration.reports import PromiseReport
+from opsintel_dagster.orchestration.reports import Conservation, PromiseReport
 from opsintel_dagster.orchestration.sweeping import sweep_garbage
 from opsintel_dagster.orchestration.work import Work
 
@@ -20,6 +20,8 @@ def promise(work: Work) -> PromiseReport:
         conservation = count_places(work.installation, connection, work.compiled)
         late = arrivals.count_late(connection, work.name)
         open_cases = len(cases.listing(connection, [work.name]))
+        said = law.broken(connection, [work.name]).get(work.name)
+    _note(work, conservation, said)
     oldest = oldest_seconds(outstanding, work.clock())
     within = work.compiled.outcome.within.total_seconds()
     return PromiseReport(
@@ -33,6 +35,16 @@ def promise(work: Work) -> PromiseReport:
         records=conservation.received,
         conservation=conservation,
     )
+
+
+def _note(work: Work, found: Conservation, said: str | None) -> None:
+    """Keep in the ledger whether the law holds, if that is not what was said last."""
+    reason = None if found.holds else found.told()
+    if reason == said:
+        return
+    with work.lease.write() as connection:
+        verdict = law.Verdict.HOLDS if reason is None else law.Verdict.BROKEN
+        law.note(connection, work.name, work.actor, verdict, reason or "every record was found")
 
 
 def oldest_seconds(outstanding: list[Row[Any]], now: datetime) -> float | None:

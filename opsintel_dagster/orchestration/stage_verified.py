@@ -5,7 +5,7 @@ judged by, and the cases its quarantined rows belong to.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,7 @@ from opsintel_dagster.orchestration.work import Work
 from opsintel_dagster.verification import mask_pii
 
 SAMPLE_ROWS = 20
+HELD_NAMED = 100
 
 
 @dataclass
@@ -275,9 +276,11 @@ def _count(batch: Row[Any], judged: Judged, tally: Tally) -> None:
 def _report(work: Work, tally: Tally) -> VerifiedReport:
     with work.installation.ledger.read() as connection:
         open_by_rule = cases.open_rows_by_rule(connection, work.name)
+        held = _held_now(work, cases.open_groups(connection, work.name), tally.held)
+        held_names = arrivals.names(connection, list(held)[:HELD_NAMED])
         open_cases = open_cases_of(cases.listing(connection, [work.name]))
         sample = _sample(work, connection) if tally.quarantined or tally.replayed else None
-        downstream = downstream_of(connection, work.name) if tally.held else None
+        downstream = downstream_of(connection, work.name) if held else None
     return VerifiedReport(
         outcome=work.name,
         batches=tally.batches,
@@ -286,7 +289,8 @@ def _report(work: Work, tally: Tally) -> VerifiedReport:
         quarantined=tally.quarantined,
         unchanged=tally.unchanged,
         superseded=tally.superseded,
-        held=tally.held,
+        held=held,
+        held_names=held_names,
         broken=dict(tally.broken),
         warned=dict(tally.warned),
         open_by_rule=open_by_rule,
@@ -297,6 +301,18 @@ def _report(work: Work, tally: Tally) -> VerifiedReport:
         failures=tally.failures,
         downstream=downstream,
     )
+
+
+def _held_now(
+    work: Work, groups: Sequence[Row[Any]], held_just_now: Mapping[str, tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
+    """Arrivals that lie in quarantine as a whole, those of earlier drains too."""
+    held = dict(held_just_now)
+    for group in groups:
+        rules = work.compiled.holding(group.rules.split(cases.RULES_SEPARATOR))
+        if rules:
+            held.setdefault(group.arrival_id, rules)
+    return held
 
 
 def open_cases_of(rows: list[Row[Any]]) -> tuple[OpenCase, ...]:

@@ -107,6 +107,10 @@ def test_delivered_is_materialized_only_when_something_was_and_its_version_is_wh
     first = version()
     assert "delivered" not in materialized(running.run())
     assert version() == first
+    running.operation.drop("parcels", "nothing.csv", HEADER + "P8,HAM,0,\nP9,HAM,-1,\n")
+    quiet = materialized(running.run())
+    assert "routed" in quiet
+    assert "delivered" not in quiet
     running.operation.drop("parcels", "day2.csv", HEADER + "P9,HAM,3,\n")
     assert "delivered" in materialized(running.run())
     assert version() != first

@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 import time
 from pathlib import Path
 from uuid import uuid4
@@ -10,7 +11,7 @@ import polars as pl
 import pytest
 from upath import UPath
 
-from opsintel_dagster.errors import StoreError
+from opsintel_dagster.errors import SettingsError, StoreError
 from opsintel_dagster.store import Store
 
 ROWS = pl.DataFrame({"_row": [1, 2, 3], "name": ["a", None, "ü"]})
@@ -85,3 +86,12 @@ def test_sweeping_removes_old_files_nobody_names_and_no_others(tmp_path: Path) -
 
 def test_sweeping_a_place_that_does_not_exist_is_nothing_to_do(root: str) -> None:
     assert Store(root).sweep("parcels", set()) == 0
+
+
+@pytest.mark.parametrize(("url", "says"), [("s3://bucket/frames", "s3fs"), ("nope://x", "nope")])
+def test_a_url_that_nothing_here_can_read_is_refused_with_the_way_out(
+    url: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    with pytest.raises(SettingsError, match=f"OPSINTEL_STORE_URL.*{says}.*Install what it says"):
+        Store(url)

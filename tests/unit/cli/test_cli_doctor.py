@@ -108,13 +108,28 @@ storage:
 
 @pytest.mark.usefixtures("operation")
 @pytest.mark.parametrize(
-    ("scheme", "is_well"), [("", False), (", scheme: postgresql+psycopg2", True)]
+    ("scheme", "has_psycopg", "is_well"),
+    [
+        ("", False, False),
+        ("", True, True),
+        (", scheme: postgresql+psycopg2", False, True),
+    ],
 )
 def test_a_postgres_storage_needs_the_scheme_of_an_installed_driver(
-    *, home: Path, diagnose: Diagnose, scheme: str, is_well: bool
+    *,
+    home: Path,
+    diagnose: Diagnose,
+    monkeypatch: pytest.MonkeyPatch,
+    scheme: str,
+    has_psycopg: bool,
+    is_well: bool,
 ) -> None:
     if tuple(map(int, sqlalchemy.__version__.split(".")[:2])) < (2, 1):
         pytest.skip("SQLAlchemy before 2.1 takes psycopg2 by itself")
+    there = {"dagster_postgres", *(["psycopg"] if has_psycopg else [])}
+    monkeypatch.setattr(
+        "opsintel_dagster.cli.diagnosis.find_spec", lambda name: name if name in there else None
+    )
     (home / "dagster.yaml").write_text(POSTGRES.format(scheme=scheme))
     found = diagnose()["home/dagster.yaml"]
     assert found["ok"] is is_well

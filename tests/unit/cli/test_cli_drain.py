@@ -1,6 +1,7 @@
 """What the assets do, without Dagster running it."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -86,6 +87,18 @@ def test_a_record_that_is_gone_breaks_the_law_and_exits_with_1(
     result = opsintel("drain", "parcels")
     assert result.exit_code == 1
     assert "conservation: 3 records found of 9 received" in result.stderr
+    assert "BROKEN: not every record is where it should be" in result.stdout
+
+
+def test_of_many_things_that_are_gone_the_first_are_named(
+    arrived: Operation, opsintel: Run
+) -> None:
+    opsintel("drain", "--all")
+    shutil.rmtree(arrived.root / ".opsintel" / "store")
+    result = opsintel("drain", "parcels")
+    assert result.exit_code == 1
+    assert result.stderr.count("it is not there; restore it") == 3
+    assert "… and 2 more problems" in result.stderr
 
 
 def test_an_outcome_somebody_else_drains_is_skipped_and_that_is_fine(

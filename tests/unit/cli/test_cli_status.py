@@ -33,6 +33,18 @@ def test_status_fits_eighty_columns(opsintel: Run) -> None:
     assert "3 cases" in shown
 
 
+@pytest.mark.usefixtures("drained")
+def test_in_a_narrow_terminal_no_word_is_cut(
+    opsintel: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    shown = opsintel("status").stdout
+    assert max(len(line) for line in shown.splitlines()) <= 60
+    for whole in ("parcels", "kept", "3 cases", "6 records"):
+        assert whole in shown
+    assert "untouched" not in shown
+
+
 def test_a_broken_promise_is_said_first_with_its_reason_and_exits_with_1(
     operation: Operation, opsintel: Run
 ) -> None:
@@ -46,6 +58,25 @@ def test_a_broken_promise_is_said_first_with_its_reason_and_exits_with_1(
     assert "900 an hour" in result.stdout
     assert result.stdout.index("parcels") < result.stdout.index("depots")
     assert "outcome depots has delivered nothing yet" in result.stdout.replace("\n", " ")
+
+
+def test_a_record_that_is_gone_breaks_the_promise_until_it_is_found(
+    drained: Operation, opsintel: Run, answer: Callable[..., Any]
+) -> None:
+    file = next((drained.root / ".opsintel" / "store").glob("parcels/*/quarantine-*"))
+    hidden = file.rename(file.with_suffix(".hidden"))
+    drained.drain()
+    result = opsintel("status")
+    assert result.exit_code == 1
+    assert "records missing" in result.stdout
+    shown = " ".join(result.stdout.split())
+    assert "parcels: 3 records found of 9 received" in shown
+    assert "the ledger names this file and it is not there" in shown
+    hidden.rename(file)
+    drained.drain()
+    parcels_ = answer("status", "parcels")["outcomes"][0]
+    assert not parcels_["is_broken"]
+    assert parcels_["unaccounted"] is None
 
 
 def test_outcomes_whose_promise_is_broken_come_in_the_order_of_what_they_cost(

@@ -2,6 +2,8 @@
 
 import pytest
 
+from opsintel_dagster.cli.console import answers, plain_table
+from opsintel_dagster.cli.keys import read_key
 from opsintel_dagster.cli.wording import (
     age,
     counted,
@@ -59,6 +61,28 @@ def test_an_empty_column_that_is_another_files_is_left_out() -> None:
     row = {"_arrival": "a", "parcel": "P1", "note": None, "weight;kg": None, "extra": "x"}
     shown = {"parcel": "P1", "note": None, "extra": "x"}
     assert source_values(row, [], columns=["parcel", "note"]) == shown
+
+
+def test_a_long_value_is_cut_and_says_how_long_it_is() -> None:
+    assert shown_values({"note": "x" * 5000}) == f"note={'x' * 200}… (5,000 characters)"
+
+
+def test_no_character_of_a_file_reaches_the_terminal_as_a_command(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    table = plain_table("value")
+    table.add_row("\x1b[31mred\x9b2J")
+    answers().print(table)
+    answers().print("a\x07\x1b]0;title\x7f\tb")
+    shown = capsys.readouterr().out
+    assert "␛[31mred�2J" in shown
+    assert "␛]0;title␡" in shown
+    assert not any(ord(sign) < 32 and sign != "\n" for sign in shown)
+
+
+def test_a_key_may_hold_a_line_end() -> None:
+    facts = {"key": ["parcel"], "columns": ["parcel"]}
+    assert read_key("parcels", facts, ["a\nb"]) == {"parcel": "a\nb"}
 
 
 def test_many_values_are_cut_and_counted() -> None:

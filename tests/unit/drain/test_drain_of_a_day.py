@@ -11,6 +11,7 @@ from opsintel_dagster.errors import LedgerError, OutcomeClaimed, ReferenceDown
 from opsintel_dagster.ledger import cases, entries
 from opsintel_dagster.orchestration.compiled import compile_outcomes
 from opsintel_dagster.orchestration.drain import Drain
+from opsintel_dagster.orchestration.evaluations import unresolved_evaluation
 from opsintel_dagster.orchestration.references import Reference, References
 from opsintel_dagster.orchestration.waking import Look, states
 
@@ -142,6 +143,20 @@ def test_an_arrival_with_too_many_bad_rows_is_held_whole_and_blocks_nobody(
     assert law(operation) == {"received": 10, "delivered": 1, "open": 9}
 
 
+def test_what_is_held_is_said_at_every_drain_until_it_is_not(operation: Operation) -> None:
+    source = {"kind": "files", "path": "inbox/parcels/*", "settle": "0s", "same_name": "correction"}
+    operation.redeclare(operation.outcomes[0], parcels(tolerance=0.5, source=source))
+    operation.begin()
+    report = operation.drain().verified
+    assert list(report.held.values()) == [("arrival.tolerance",)]
+    assert list(report.held_names.values()) == ["day1.csv"]
+    unresolved = unresolved_evaluation(report)
+    assert unresolved.severity.value == "ERROR"
+    assert "day1.csv" in str(unresolved.metadata["stopped"])
+    operation.drop("parcels", "day1.csv", HEADER + "R1,HAM,1,\n")
+    assert operation.drain().verified.held == {}
+
+
 def test_an_arrival_without_a_column_of_the_contract_is_held(operation: Operation) -> None:
     operation.drop("depots", "depots.csv", DEPOTS)
     operation.drain("depots")
@@ -202,7 +217,7 @@ def test_a_batch_keeps_the_routes_it_was_judged_under(operation: Operation) -> N
     )
     report = operation.drain()
     (failure,) = report.failures.values()
-    assert "no longer declares a receiver `freight`" in failure
+    assert "no longer declares a receiver `freight` in its handoff; declare it again" in failure
     assert operation.table("gate_queue") == []
 
 

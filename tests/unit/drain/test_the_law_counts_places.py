@@ -93,9 +93,28 @@ def test_a_row_too_many_in_any_file_breaks_the_law(full: Operation) -> None:
 
 
 def test_a_file_that_is_gone_breaks_the_law_and_is_named(full: Operation) -> None:
-    path = next(path for path in files_with_rows(full).values() if "parcels" in path.parts)
-    path.unlink()
-    assert any(path.name in problem for problem in law(full).problems)
+    for path in files_with_rows(full).values():
+        if "parcels" in path.parts:
+            content = path.read_bytes()
+            path.unlink()
+            assert any(path.name in problem for problem in law(full).problems), path
+            path.write_bytes(content)
+    assert law(full).holds
+
+
+def test_a_damaged_file_breaks_the_law_and_the_others_are_counted(full: Operation) -> None:
+    said = []
+    for path in files_with_rows(full).values():
+        if "parcels" in path.parts and path.name.startswith("quarantine"):
+            content = path.read_bytes()
+            path.write_bytes(content[:40])
+            assert any(path.name in problem for problem in law(full).problems), path
+            footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+            path.write_bytes(b"\0" * footer + content[footer:])
+            said += law(full).problems
+            path.write_bytes(content)
+    assert any("rows of corrected files cannot be counted" in problem for problem in said)
+    assert law(full).holds
 
 
 def test_a_row_missing_at_a_table_receiver_breaks_the_law(full: Operation) -> None:
@@ -106,6 +125,7 @@ def test_a_row_missing_at_a_table_receiver_breaks_the_law(full: Operation) -> No
     counted = law(full)
     assert not counted.holds
     assert any("0 of 1 records" in problem for problem in counted.problems)
+    assert any("declare `consumed: true`" in problem for problem in counted.problems)
 
 
 def test_a_row_missing_in_a_delivered_file_breaks_the_law(full: Operation) -> None:

@@ -1,3 +1,4 @@
+import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -443,6 +444,15 @@ def test_a_postgresql_url_without_a_driver_means_the_one_that_is_installed(
     spec = TableReceiver(url=url, table="care_queue")
     receiver = open_receiver(spec, root=tmp_path, outcome="disruptions", route="care")
     assert receiver.check() is None
+
+
+def test_a_driver_that_is_not_there_is_told_with_the_command_that_installs_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg2", None)
+    for url in ("postgresql://desk@127.0.0.1/desk", "sqlite+nope:///desk.db"):
+        with pytest.raises(SettingsError, match=r"handoff\.care\.url.*opsintel-dagster\[postgres"):
+            open_receiver(TableReceiver(url=url, table="t"), root=Path(), outcome="o", route="care")
 
 
 def test_a_hundred_thousand_rows_are_delivered(desk: Desk) -> None:

@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 from typing import Literal, get_args
 from uuid import uuid4
@@ -5,9 +6,10 @@ from uuid import uuid4
 import polars as pl
 import pytest
 from care_desk import delivery, rows
+from fsspec.implementations.memory import MemoryFileSystem
 from upath import UPath
 
-from opsintel_dagster.errors import DeliveryRefused, ReceiverDown
+from opsintel_dagster.errors import DeliveryRefused, ReceiverDown, SettingsError
 from opsintel_dagster.handoff import Guarantee, Receiver, open_receiver
 from opsintel_dagster.outcome import FileReceiver
 
@@ -154,6 +156,27 @@ def test_a_relative_folder_lies_below_the_root(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
     receiver.deliver(delivery("d1"), rows(1, {"UA1": 20}))
     assert (tmp_path / "out" / "care" / "disruptions-care-d1.parquet").is_file()
+
+
+def test_a_place_that_nothing_here_can_write_to_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match=r"handoff\.care\.path.*nope.*Write a folder"):
+        open_folder("nope://bucket/care", "csv")
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    receiver = open_folder("s3://bucket/care", "csv")
+    with pytest.raises(ReceiverDown, match="Install s3fs"):
+        receiver.deliver(delivery("d1"), rows(1, AWKWARD))
+
+
+def test_what_a_remote_store_raises_of_its_own_is_down_without_its_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("key hunter22 was refused")
+
+    monkeypatch.setattr(MemoryFileSystem, "put_file", fail)
+    with pytest.raises(ReceiverDown, match="ZeroDivisionError") as told:
+        open_folder("memory://bucket/care", "csv").deliver(delivery("d1"), rows(1, AWKWARD))
+    assert "hunter22" not in str(told.value)
 
 
 def test_credentials_in_a_path_are_never_shown() -> None:

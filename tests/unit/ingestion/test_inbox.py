@@ -104,11 +104,19 @@ def test_a_path_that_is_a_folder_says_what_to_write(tmp_path: Path) -> None:
         inbox_of(tmp_path, "in").poll()
 
 
+def test_a_file_where_the_folder_should_be_is_named_as_one(tmp_path: Path) -> None:
+    put(tmp_path, "in")
+    with pytest.raises(SourceDown, match=r"in is no folder; move it away, or correct `path`"):
+        inbox_of(tmp_path).poll()
+
+
 def test_a_broken_link_and_a_folder_named_like_a_file_are_no_files(tmp_path: Path) -> None:
     put(tmp_path, "in/a.csv")
     (tmp_path / "in/b.csv").symlink_to(tmp_path / "gone")
     (tmp_path / "in/c.csv").mkdir()
     (tmp_path / "in/d.csv").symlink_to(tmp_path / "in/a.csv")
+    (tmp_path / "in/loop.csv").symlink_to("loop.csv")
+    os.mkfifo(tmp_path / "in/pipe.csv")
     assert sorted(names(inbox_of(tmp_path))) == ["a.csv", "d.csv"]
 
 

@@ -1,3 +1,4 @@
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -105,6 +106,34 @@ def test_the_password_is_never_shown() -> None:
     with pytest.raises(LedgerError) as caught, ledger.read():
         pass
     assert "secret" not in str(caught.value)
+
+
+def test_a_place_where_no_ledger_can_be_is_told_with_the_fix(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("this is no database, and long enough to be looked at as one")
+    for url in (f"sqlite:///{tmp_path}/file/ledger.db", f"sqlite:///{tmp_path}/file"):
+        with pytest.raises(LedgerError, match=r"cannot be opened: .*OPSINTEL_LEDGER_URL"):
+            Ledger(url).migrate()
+
+
+def test_a_folder_nobody_may_look_into_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "exists", refuse)
+    with pytest.raises(LedgerError, match=r"Permission denied; look after the file and its folder"):
+        Ledger(f"sqlite:///{tmp_path}/ledger.db").exists()
+
+
+def test_a_url_without_a_driver_means_the_one_our_extra_installs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ledger = Ledger("postgresql://ops:secret@127.0.0.1:1/none")
+    assert ledger.address.startswith("postgresql+psycopg2://ops:***@")
+    monkeypatch.setitem(sys.modules, "psycopg2", None)
+    with pytest.raises(LedgerError, match=r"psycopg2 is not installed.*opsintel-dagster\[postgres"):
+        ledger.migrate()
 
 
 def test_first_drains_of_an_outcome_may_bind_its_name_at_once(database_url: str) -> None:
