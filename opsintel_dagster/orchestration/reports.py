@@ -63,10 +63,14 @@ class ArrivalSymptoms:
         """The columns that are empty more or less often than they are."""
         return {name: one for name, one in self.null_rates.items() if one.is_outside}
 
-    @property
-    def is_unusually_large_or_small(self) -> bool:
-        """Whether it has far more or fewer records than arrivals have."""
-        return self.volume is not None and self.volume.is_outside
+    def found(self) -> set[str]:
+        """Which symptoms it has: `drift`, `volume`, `null_rate`."""
+        has = {
+            "drift": bool(self.drifts),
+            "volume": self.volume is not None and self.volume.is_outside,
+            "null_rate": bool(self.unusual_rates),
+        }
+        return {name for name, is_there in has.items() if is_there}
 
     def says(self) -> list[str]:
         """Every symptom in a sentence of its own."""

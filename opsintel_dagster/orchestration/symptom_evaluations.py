@@ -4,7 +4,7 @@ Their numbers are those of the arrival least like those before it, so that the U
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Final
 
 from opsintel_dagster.orchestration.compiled import Compiled
@@ -26,11 +26,12 @@ def symptom_evaluations(
     """The three checks; `downstream` says what waits where an arrival is held."""
     symptoms = report.symptoms
     required = set(compiled.contract.required)
-    drifted = [one for one in symptoms if one.drifts]
+    drifted, unusual, odd = (
+        [one for one in symptoms if name in one.found()]
+        for name in ("drift", "volume", "null_rate")
+    )
     is_lacking = any(_is_lack(drift, required) for one in drifted for drift in one.drifts)
     changed = sum(len(one.drifts) for one in symptoms)
-    unusual = [one for one in symptoms if one.is_unusually_large_or_small]
-    odd = [one for one in symptoms if one.unusual_rates]
     return [
         _evaluation(
             "drift",
@@ -111,14 +112,8 @@ def _bounds_of(bounds: Sequence[Bounds]) -> MetadataDict:
     """The numbers of the value least like those before it."""
     if not bounds:
         return {"sample_size": 0}
-    one = max(bounds, key=_unlikeness)
-    return {
-        "value": one.value,
-        "baseline": round(one.baseline, 6),
-        "lower": round(one.lower, 6),
-        "upper": round(one.upper, 6),
-        "sample_size": one.sample_size,
-    }
+    numbers = asdict(max(bounds, key=_unlikeness))
+    return {name: round(number, 6) for name, number in numbers.items()}
 
 
 def _unlikeness(one: Bounds) -> float:

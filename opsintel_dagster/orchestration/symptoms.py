@@ -5,9 +5,8 @@ came later, nor on how arrivals were grouped.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
 import polars as pl
@@ -19,6 +18,7 @@ from opsintel_dagster.ledger.batches import Role
 from opsintel_dagster.orchestration.reading_arrivals import ReadArrival
 from opsintel_dagster.orchestration.reports import ArrivalSymptoms
 from opsintel_dagster.orchestration.work import Work
+from opsintel_dagster.outcome import SYMPTOM_RULES
 from opsintel_dagster.store import as_text
 from opsintel_dagster.verification.baselines import (
     HISTORY,
@@ -64,7 +64,8 @@ class History:
                 row.records,
                 row.available_at,
                 Profile.from_json(row.profile),
-                not _holds(row.symptoms or {}, "drift") and _has_required(work, row.columns),
+                SYMPTOM_RULES["drift"] not in held_for(row.symptoms)
+                and _has_required(work, row.columns),
             )
             for row in rows
         ]
@@ -77,21 +78,17 @@ class History:
         """
         before = [one for one in self._earlier if one.id != new.supersedes]
         holding = self.work.compiled.outcome.symptoms.holding()
-        drifts = self._drift(before, read)
         volume = volume_bounds(
             read.records,
             new.available_at.weekday(),
             [(one.available_at.weekday(), one.records) for one in before],
         )
         rates = self._null_rates(before, read.profile)
-        found = {
-            "drift": bool(drifts),
-            "volume": volume is not None and volume.is_outside,
-            "null_rate": any(bounds.is_outside for bounds in rates.values()),
-        }
-        held = tuple(rule for name, rule in holding.items() if found[name])
-        symptoms = ArrivalSymptoms(new.name, drifts, volume, rates, held)
-        is_let_in = not (drifts and "drift" in holding) and _has_required(self.work, read.columns)
+        symptoms = ArrivalSymptoms(new.name, self._drift(before, read), volume, rates)
+        found = symptoms.found()
+        held = tuple(rule for name, rule in holding.items() if name in found)
+        symptoms = replace(symptoms, held=held)
+        is_let_in = SYMPTOM_RULES["drift"] not in held and _has_required(self.work, read.columns)
         self._earlier.insert(
             0,
             Earlier(new.id, read.records, new.available_at, read.profile, is_let_in, read.sample),
@@ -155,8 +152,8 @@ def to_json(symptoms: ArrivalSymptoms) -> dict[str, Any] | None:
     if symptoms.drifts:
         kept["drift"] = [one.to_json() for one in symptoms.drifts]
     if symptoms.volume is not None and symptoms.volume.is_outside:
-        kept["volume"] = _numbers(symptoms.volume)
-    rates = {name: _numbers(one) for name, one in symptoms.unusual_rates.items()}
+        kept["volume"] = asdict(symptoms.volume)
+    rates = {name: asdict(one) for name, one in symptoms.unusual_rates.items()}
     if rates:
         kept["null_rate"] = rates
     if symptoms.held:
@@ -169,28 +166,11 @@ def held_for(symptoms: Mapping[str, Any] | None) -> tuple[str, ...]:
     return tuple((symptoms or {}).get("held", ()))
 
 
-def _holds(symptoms: Mapping[str, Any], name: str) -> bool:
-    return f"arrival.{name}" in held_for(symptoms)
-
-
 def _has_required(work: Work, columns: Sequence[str]) -> bool:
     return set(work.compiled.contract.required) <= set(columns)
-
-
-def _numbers(bounds: Bounds) -> dict[str, float]:
-    return {
-        "value": bounds.value,
-        "baseline": bounds.baseline,
-        "lower": bounds.lower,
-        "upper": bounds.upper,
-        "sample_size": bounds.sample_size,
-    }
 
 
 def _texts(sample: pl.DataFrame, columns: Sequence[str]) -> Values:
     there = [name for name in columns if name in sample.columns]
     texts = sample.select(as_text(name, sample.schema[name]).alias(name) for name in there)
-    return {
-        name: list(islice((text for text in texts[name].drop_nulls() if text), SAMPLE_ROWS))
-        for name in there
-    }
+    return {name: [text for text in texts[name].drop_nulls() if text] for name in there}

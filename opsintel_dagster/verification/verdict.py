@@ -4,11 +4,14 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import polars as pl
 
 from opsintel_dagster.verification.details import details
 from opsintel_dagster.verification.rules import Rule
+
+Place = TypeVar("Place")
 
 
 class Counted:
@@ -76,12 +79,12 @@ class Verdict(Counted):
 
 
 @dataclass(frozen=True, slots=True)
-class FilesVerdict(Counted):
-    """Every row of the input, in one of two Parquet files, in the order in which it came."""
+class WrittenVerdict(Counted, Generic[Place]):
+    """Every row of the input, in one of two places it was written to; only counts are here."""
 
-    valid: Path
-    """`_row` (and `_line`, where the input has it) and the contract's columns, typed."""
-    quarantine: Path
+    valid: Place
+    """`_row` and `_line`, where the input has them, and the contract's columns, typed."""
+    quarantine: Place
     """The columns of the input and `_rules`."""
     valid_rows: int
     quarantine_rows: int
@@ -95,6 +98,12 @@ class FilesVerdict(Counted):
     def cooccurrence_counts(self) -> dict[tuple[str, ...], int]:
         """How many quarantined rows break exactly this set of rules, most frequent first."""
         return dict(self._sets)
+
+
+class FilesVerdict(WrittenVerdict[Path]):
+    """Two Parquet files, their rows in the order in which they came."""
+
+    __slots__ = ()
 
 
 def most_frequent_first(sets: Mapping[tuple[str, ...], int]) -> dict[tuple[str, ...], int]:

@@ -7,29 +7,10 @@ from uuid import uuid4
 
 import ibis
 
-from opsintel_dagster.verification.verdict import Counted, most_frequent_first
+from opsintel_dagster.verification.verdict import Counted, WrittenVerdict, most_frequent_first
 
 RULES: Final = "_rules"
 _ROWS: Final = "rows"
-
-
-@dataclass(frozen=True, slots=True)
-class WrittenVerdict(Counted):
-    """Every row of the table, in one of two new tables beside it."""
-
-    valid: ibis.Table
-    quarantine: ibis.Table
-    valid_rows: int
-    quarantine_rows: int
-    held: tuple[str, ...]
-    hold_reasons: tuple[str, ...]
-    warned: Mapping[str, int]
-    references: Mapping[str, str]
-    _sets: Mapping[tuple[str, ...], int]
-
-    def cooccurrence_counts(self) -> dict[tuple[str, ...], int]:
-        """How many quarantined rows break exactly this set of rules, most frequent first."""
-        return dict(self._sets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +53,9 @@ class EngineVerdict(Counted):
         sets.pop((), None)
         return most_frequent_first(sets)
 
-    def into(self, valid: str, quarantine: str, *, overwrite: bool = False) -> WrittenVerdict:
+    def into(
+        self, valid: str, quarantine: str, *, overwrite: bool = False
+    ) -> WrittenVerdict[ibis.Table]:
         """Write both sides as tables of the engine; only counts leave it.
 
         The table is read once, into a temporary table that both sides and all counts are taken
