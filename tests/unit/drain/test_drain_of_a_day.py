@@ -150,7 +150,7 @@ def test_what_is_held_is_said_at_every_drain_until_it_is_not(operation: Operatio
     report = operation.drain().verified
     assert list(report.held.values()) == [("arrival.tolerance",)]
     assert list(report.held_names.values()) == ["day1.csv"]
-    unresolved = unresolved_evaluation(report)
+    unresolved = unresolved_evaluation(report, {})
     assert unresolved.severity.value == "ERROR"
     assert "day1.csv" in str(unresolved.metadata["stopped"])
     operation.drop("parcels", "day1.csv", HEADER + "R1,HAM,1,\n")
