@@ -128,6 +128,14 @@ def test_a_column_that_comes_with_a_later_frame_was_empty_before() -> None:
     assert profiler.profile().empty == {"a": 0, "b": 2}
 
 
+def test_an_arrival_without_columns_or_without_texts_has_a_profile() -> None:
+    profiler = Profiler({"_row"}, ["NA"])
+    profiler.add(pl.DataFrame({"_row": [1, 2]}))
+    assert profiler.profile() == Profile(2, {}, {})
+    profiler.add(pl.DataFrame({"_row": [3], "n": [1]}))
+    assert profiler.profile().empty == {"n": 2}
+
+
 def test_a_type_the_file_gives_is_a_kind() -> None:
     frame = pl.DataFrame({"n": range(30), "d": ["2013-01-31"] * 30}).with_columns(
         pl.col("d").str.to_date()
