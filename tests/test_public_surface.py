@@ -50,6 +50,7 @@ def test_the_declaration_has_these_fields() -> None:
         "extends",
         "failure_modes",
         "handoff",
+        "healing",
         "key",
         "name",
         "owner",

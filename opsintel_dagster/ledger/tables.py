@@ -87,6 +87,7 @@ lease = Table(
     Column("run_id", String(64)),
     Column("beat", Count, nullable=False),
     Column("beat_at", UtcDateTime, nullable=False),
+    Column("crashes", Integer, nullable=False, server_default="0"),
 )
 
 arrival = Table(
@@ -149,6 +150,11 @@ batch = Table(
     Column("attempts", Integer, nullable=False),
     Column("next_attempt_at", UtcDateTime),
     Column("failure", Text),
+    Column("failure_class", String(20)),
+    Column("given_up_under", String(64)),
+    Column("blocked_by", String(300)),
+    Column("begun_epoch", Count),
+    Column("kills", Integer, nullable=False, server_default="0"),
     UniqueConstraint("outcome", "seq"),
     UniqueConstraint("outcome", "closed_seq"),
     Index("ix_opsintel_batch_state", "outcome", "state", "seq"),
@@ -222,6 +228,7 @@ delivery = Table(
     Column("outcome", String(200), nullable=False),
     Column("batch_id", String(32), ForeignKey("opsintel_batch.id"), nullable=False),
     Column("route", String(200), nullable=False),
+    Column("part", String(64), nullable=False, server_default=""),
     Column("guarantee", String(20), nullable=False),
     Column("state", String(20), nullable=False),
     Column("records", Count, nullable=False),
@@ -235,6 +242,48 @@ delivery = Table(
     Column("confirmed_at", UtcDateTime),
     Index("ix_opsintel_delivery_batch", "batch_id"),
     Index("ix_opsintel_delivery_route", "outcome", "route", "state"),
+)
+
+attempt = Table(
+    "opsintel_attempt",
+    metadata,
+    Column("id", Count, primary_key=True, autoincrement=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("outcome", String(200), nullable=False),
+    Column("batch_id", String(32)),
+    Column("stage", String(20), nullable=False),
+    Column("failure_class", String(20), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("dependency", String(300)),
+    Column("run_id", String(64)),
+    Column("next_attempt_at", UtcDateTime),
+    Column("settled_at", UtcDateTime),
+    Column("settled_by", String(200)),
+    Index("ix_opsintel_attempt_at", "outcome", "at"),
+    Index("ix_opsintel_attempt_batch", "batch_id"),
+    Index("ix_opsintel_attempt_run", "run_id"),
+)
+Index(
+    "ix_opsintel_attempt_unsettled",
+    attempt.c.outcome,
+    sqlite_where=attempt.c.settled_at.is_(None),
+    postgresql_where=attempt.c.settled_at.is_(None),
+)
+
+breaker = Table(
+    "opsintel_breaker",
+    metadata,
+    Column("name", String(300), primary_key=True),
+    Column("kind", String(20), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("failure_class", String(20), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("opened_at", UtcDateTime),
+    Column("retry_at", UtcDateTime),
+    Column("probed_by", String(200)),
+    Column("probe_until", UtcDateTime),
+    Column("changed_at", UtcDateTime, nullable=False),
 )
 
 reference_use = Table(

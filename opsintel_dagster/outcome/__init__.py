@@ -15,6 +15,7 @@ from opsintel_dagster.outcome.failure_modes import (
 )
 from opsintel_dagster.outcome.findings import Finding, Positions
 from opsintel_dagster.outcome.fingerprint import declaration_fingerprint
+from opsintel_dagster.outcome.healing import FailureClass, FailureRule, Healing
 from opsintel_dagster.outcome.limits import BatchLimits, ReferencePolicy
 from opsintel_dagster.outcome.loading import Draft, draft_outcome, load_defaults, load_outcome
 from opsintel_dagster.outcome.map import describe
@@ -38,11 +39,14 @@ __all__ = [
     "Draft",
     "DurationError",
     "EnvValue",
+    "FailureClass",
     "FailureMode",
+    "FailureRule",
     "FileReceiver",
     "FilesSource",
     "Finding",
     "GoOn",
+    "Healing",
     "HumanStep",
     "Outcome",
     "Positions",

@@ -11,6 +11,7 @@ from opsintel_dagster.outcome.defaults import Defaults, extend
 from opsintel_dagster.outcome.durations import Deadline
 from opsintel_dagster.outcome.fields import FailureModes, Handoff, Key, Repeats, Routes, list_of
 from opsintel_dagster.outcome.findings import Problem, did_you_mean, refusal, refusals
+from opsintel_dagster.outcome.healing import Healing
 from opsintel_dagster.outcome.limits import BatchLimits, Cost, References, Share, Tags
 from opsintel_dagster.outcome.names import RESERVED_OUTCOMES, Name, Owner
 from opsintel_dagster.outcome.sources import Source
@@ -41,6 +42,7 @@ class Outcome(Declared):
             receiver: everything goes there.
         handoff: The receiver of each route.
         batch: How much is drained together.
+        healing: How failures are told apart, and how much is tried before somebody is asked.
         references: When a reference, by the name of its outcome, is not trusted.
         tags: Dagster tags of the assets.
         extends: The defaults this outcome extends; in Python also the `Defaults` themselves.
@@ -62,6 +64,7 @@ class Outcome(Declared):
     routes: Routes = ()
     handoff: Handoff = Field(default_factory=dict)
     batch: BatchLimits = BatchLimits()
+    healing: Healing = Healing()
     references: References = Field(default_factory=dict)
     tags: Tags = Field(default_factory=dict)
     extends: tuple[str, ...] = ()

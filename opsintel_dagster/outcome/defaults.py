@@ -9,6 +9,7 @@ from opsintel_dagster.outcome.declared import Declared, Origin
 from opsintel_dagster.outcome.durations import Deadline
 from opsintel_dagster.outcome.fields import FailureModes, Handoff, Key, Repeats, Routes
 from opsintel_dagster.outcome.findings import Problem, did_you_mean, refusals
+from opsintel_dagster.outcome.healing import Healing
 from opsintel_dagster.outcome.limits import BatchLimits, Cost, References, Share, Tags
 from opsintel_dagster.outcome.names import Name, Owner
 from opsintel_dagster.outcome.sources import FilesSource, UpstreamSource
@@ -38,6 +39,7 @@ class Defaults(Declared):
     routes: Routes | None = None
     handoff: Handoff | None = Field(default=None)
     batch: BatchLimits | None = None
+    healing: Healing | None = None
     references: References | None = None
     tags: Tags | None = None
 
