@@ -4,7 +4,7 @@ Nothing is imported to recognize anything: attributes are asked for by name, and
 or holds something else than expected, is as good as absent.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, Final
 
@@ -120,10 +120,11 @@ def _retry_after(error: BaseException, response: object) -> timedelta | None:
 
 def _get(mapping: object, name: str) -> Any:
     """A value of something like a mapping; headers seldom are real ones."""
-    if not isinstance(mapping, Mapping) and not callable(_ask(mapping, "get")):
+    get = _ask(mapping, "get")
+    if not callable(get):
         return None
     try:
-        return mapping.get(name)  # type: ignore[union-attr]
+        return get(name)
     except Exception:  # noqa: BLE001  # it only looked like one
         return None
 

@@ -117,7 +117,7 @@ def _rows_for(paths: tuple[str, ...]) -> tuple[ShippedRule, ...]:
 
 
 def _of_packages(path: str, by_path: dict[str | None, list[ShippedRule]]) -> list[ShippedRule]:
-    rows = []
+    rows: list[ShippedRule] = []
     package = path.rpartition(".")[0]
     while package:
         rows += by_path.get(package, ())
