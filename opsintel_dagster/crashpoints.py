@@ -21,6 +21,7 @@ CRASH_POINTS: Final = (
     "deliver.intent",
     "deliver.staged",
     "deliver.sent",
+    "deliver.refused",
     "deliver.receipt",
     "deliver.confirmed",
     "deliver.closed",

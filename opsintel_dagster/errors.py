@@ -13,6 +13,7 @@ OpsintelError
 ├── ReferenceDown         a reference cannot be trusted now; the batch waits
 ├── ReceiverError
 │   ├── ReceiverDown      could not be reached, or answered that it is busy
+│   ├── ReceiverUnfit     answered that it can take no rows as it is
 │   ├── DeliveryRefused   answered, and will not take these rows
 │   └── DeliveryInDoubt   may or may not have taken them, and cannot be asked
 ├── LedgerError
@@ -123,6 +124,10 @@ class ReceiverError(OpsintelError):
 
 class ReceiverDown(ReceiverError):
     """The receiver could not be reached or was busy; nothing was taken."""
+
+
+class ReceiverUnfit(ReceiverError):
+    """The receiver has no such table or column, or does not let us in; nothing was taken."""
 
 
 class DeliveryRefused(ReceiverError):

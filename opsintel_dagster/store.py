@@ -18,6 +18,7 @@ from fsspec import get_filesystem_class
 from upath import UPath
 
 from opsintel_dagster.errors import SettingsError, StoreError
+from opsintel_dagster.outcome.masking import mask
 from opsintel_dagster.settings import STORE_VARIABLE
 
 SWEEP_AFTER_SECONDS = 24 * 3600.0
@@ -56,6 +57,11 @@ class Store:
         except (ValueError, ImportError) as error:
             fix = "Install what it says, or write a folder or another fsspec URL."
             raise SettingsError(STORE_VARIABLE, str(error), fix) from error
+
+    @property
+    def address(self) -> str:
+        """Where it is, without credentials."""
+        return mask(str(self._root))
 
     def write(self, outcome: str, batch: str, role: str, frame: pl.DataFrame) -> StoredFile:
         """Write `frame` under an attempt-unique name; durable when this returns.

@@ -177,6 +177,22 @@ class Operation:
             for row in rows
         ]
 
+    def refuse(self, name: str, parcel: str) -> None:
+        """From now on a table of the desk takes no row about this parcel."""
+        engine = create_engine(self.desk_url or f"sqlite:///{self.root / 'desk.db'}")
+        try:
+            with engine.begin() as connection:
+                if engine.dialect.name == "sqlite":
+                    refusal = (
+                        f"CREATE TRIGGER no_{parcel} BEFORE INSERT ON {name} WHEN "
+                        f"NEW.parcel = '{parcel}' BEGIN SELECT RAISE(ABORT, 'not this one'); END"
+                    )
+                else:
+                    refusal = f"ALTER TABLE {name} ADD CHECK (parcel <> '{parcel}')"
+                connection.execute(text(refusal))
+        finally:
+            engine.dispose()
+
     def records(self, name: str) -> list[str]:
         """Which records (`_record`) a table of the desk holds."""
         return [row["_record"] for row in self._rows(name)]

@@ -13,11 +13,11 @@ from opsintel_dagster.ledger import bindings, cases
 from opsintel_dagster.ledger.cases import CaseState
 from opsintel_dagster.ledger.tables import arrival, case
 from opsintel_dagster.outcome.findings import did_you_mean
+from opsintel_dagster.outcome.names import IN_DOUBT
 
 MOST_CASES: Final = 10_000
 MOST_HELD: Final = 20
 _OF_ARRIVALS: Final = "arrival."
-IN_DOUBT: Final = "in_doubt"
 _EMPTY: Final[Mapping[str, Any]] = {}
 _NOTHING: Final = (
     "nothing closes {} by itself: give the failure mode a `replay_when`, or let the source take "
@@ -47,6 +47,7 @@ class CaseView:
     records: int
     values: Mapping[str, int]
     unreadable: Sequence[str]
+    stopped: Mapping[str, str]
     rules: Mapping[str, int]
     held: Sequence[HeldArrival]
     human_step: str | None
@@ -136,6 +137,7 @@ def _view(
         records=records,
         values=row.facts.get("values", {}),
         unreadable=unreadable,
+        stopped=row.facts.get("stopped", _EMPTY),
         rules=dict(by_rule.most_common()),
         held=_held(connection, groups),
         human_step=mode.get("human_step"),
@@ -144,7 +146,7 @@ def _view(
         last_seen_at=row.last_seen_at,
         closed_at=row.closed_at,
         closed_by=row.closed_by,
-        closes_when=_closes_when(row.failure_mode, mode, facts, unreadable, records),
+        closes_when=_closes_when(row, mode, facts, records),
         pii=facts.get("pii", ()),
         columns=facts.get("columns", ()),
     )
@@ -168,17 +170,18 @@ def _held(connection: Connection, groups: Sequence[Row[Any]]) -> list[HeldArriva
 
 
 def _closes_when(
-    failure_mode: str,
-    mode: Mapping[str, Any],
-    facts: Mapping[str, Any],
-    unreadable: Sequence[str],
-    records: int,
+    row: Row[Any], mode: Mapping[str, Any], facts: Mapping[str, Any], records: int
 ) -> str:
     """What has to happen, in a sentence."""
     ways = []
-    if unreadable:
+    if row.facts.get("stopped"):
+        ways.append(
+            f"what stopped has gone on: mend the reason and run `opsintel heal {row.outcome}`, or "
+            "deploy a changed declaration"
+        )
+    if row.facts.get("unreadable"):
         ways.append("every unreadable file is replaced by a readable one of its name")
-    if failure_mode == IN_DOUBT:
+    if row.failure_mode == IN_DOUBT:
         ways.append("somebody asks the receiver whether it has the delivery")
     if mode.get("replay_when"):
         reference = mode["replay_when"]
@@ -191,6 +194,6 @@ def _closes_when(
     if not ways:
         return _NOTHING.format("it")
     heals = mode.get("replay_when") or facts.get("takes_corrections")
-    if records and not heals and failure_mode != IN_DOUBT:
+    if records and not heals and row.failure_mode != IN_DOUBT:
         return f"{'; or '.join(ways)}; {_NOTHING.format('its records')}"
     return "; or ".join(ways)

@@ -88,7 +88,8 @@ def _document(one: CaseView) -> dict[str, Any]:
 def _values(one: CaseView, most: int) -> str:
     parts = [f"{value} ({count:,})" for value, count in list(one.values.items())[:most]]
     parts += [f"{file} (unreadable)" for file in one.unreadable[:most]]
-    more = len(one.values) + len(one.unreadable) - len(parts)
+    parts += list(one.stopped.values())[:most]
+    more = len(one.values) + len(one.unreadable) + len(one.stopped) - len(parts)
     return with_signs(", ".join(parts) + (f" … {more} more" if more > 0 else "") or "—")
 
 
@@ -152,6 +153,7 @@ def _lines(
             ("unreadable", f"{file}: {unreadable.get(file) or 'cannot be read'}")
             for file in one.unreadable
         ),
+        *(("stopped", f"{_what(one, name)}: {why}") for name, why in one.stopped.items()),
         *(("held", _held(arrival)) for arrival in one.held),
         *_renames(one),
         *(("waiting", f"{what}: {text}") for what, text in waiting.items()),
@@ -164,6 +166,10 @@ def _lines(
     else:
         lines += [("closes when", one.closes_when)]
     return [(label, text) for label, text in [*lines, ("id", short(one.case))] if text]
+
+
+def _what(one: CaseView, stopped: str) -> str:
+    return "all of it" if stopped == one.outcome else f"batch {short(stopped)}"
 
 
 def _held(arrival: HeldArrival) -> str:

@@ -178,6 +178,7 @@ def _verdict_line(passage: Passage) -> str:
         "kept": "keeps the contract",
         "unchanged": "keeps the contract, equal to what was delivered before",
         "quarantined": f"breaks {', '.join(passage.rules)}; failure mode {passage.failure_mode}",
+        "refused": f"keeps the contract; failure mode {passage.failure_mode}",
         "unrouted": f"keeps the contract, no route takes it; failure mode {passage.failure_mode}",
     }
     return at + said[passage.verdict]

@@ -9,6 +9,7 @@ import polars as pl
 from sqlalchemy import Connection, Row, select
 
 from opsintel_dagster.cli.searching import Found
+from opsintel_dagster.healing.bisection import rows_of
 from opsintel_dagster.ledger import arrivals, batches, deliveries
 from opsintel_dagster.ledger.arrivals import ArrivalState
 from opsintel_dagster.ledger.batches import BatchKind, BatchState, Role
@@ -17,7 +18,14 @@ from opsintel_dagster.ledger.tables import arrival, batch, entry
 from opsintel_dagster.outcome.names import NOWHERE
 from opsintel_dagster.store import Store
 
-_JUDGED: Final = (Role.VERIFIED, Role.QUARANTINE, Role.UNCHANGED, Role.ROUTED, Role.UNROUTED)
+_JUDGED: Final = (
+    Role.VERIFIED,
+    Role.QUARANTINE,
+    Role.UNCHANGED,
+    Role.ROUTED,
+    Role.UNROUTED,
+    Role.REFUSED,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +138,7 @@ class Tracer:
             return None
         rows = {role: self._row_in(batch_id, role, found) for role in _JUDGED}
         times = self._times(batch_id)
-        bad = rows[Role.QUARANTINE] or rows[Role.UNROUTED]
+        bad = rows[Role.QUARANTINE] or rows[Role.UNROUTED] or rows[Role.REFUSED]
         routed = rows[Role.ROUTED] or rows[Role.UNCHANGED] or {}
         return Passage(
             batch=batch_id,
@@ -162,10 +170,15 @@ class Tracer:
         return None
 
     def _delivery(self, batch_id: str, routed: Mapping[str, Any] | None) -> Handover | None:
-        sent = deliveries.of_batch(self.connection, batch_id) if routed else {}
-        row = sent.get(routed["_route"]) if routed else None
+        if routed is None:
+            return None
+        known = deliveries.of_batch(self.connection, batch_id)
+        sent = {part: row for (route, part), row in known.items() if route == routed["_route"]}
+        row = sent.get("")
         if row is None:
             return None
+        if len(sent) > 1:
+            row = sent[self._part_of(batch_id, routed, sent)]
         return Handover(
             id=row.id,
             route=row.route,
@@ -181,6 +194,24 @@ class Tracer:
             receipt=row.receipt,
         )
 
+    def _part_of(
+        self, batch_id: str, routed: Mapping[str, Any], sent: Mapping[str, Row[Any]]
+    ) -> str:
+        """The smallest of the deliveries a refused one was divided into that has the record."""
+        files = batches.files_of(self.connection, batch_id, Role.ROUTED)
+        rows = self.store.scan(
+            [file.path for file in files], columns=["_arrival", "_row", "_route"]
+        )
+        mine = rows.filter(pl.col("_route") == routed["_route"]).collect()
+        is_it = (mine["_arrival"] == routed["_arrival"]) & (mine["_row"] == routed["_row"])
+        place = is_it.arg_max() or 0
+
+        def has_it(part: str) -> bool:
+            start, count = rows_of(part, mine.height)
+            return start <= place < start + count
+
+        return max((part for part in sent if has_it(part)), key=len)
+
     def _times(self, batch_id: str) -> dict[str, Row[Any]]:
         """The newest entry of each kind about the batch."""
         query = select(entry).where(entry.c.outcome == self.outcome, entry.c.subject == batch_id)
@@ -193,6 +224,7 @@ class Tracer:
 
 def _verdict(rows: Mapping[Role, object]) -> str | None:
     verdicts = {
+        Role.REFUSED: "refused",
         Role.UNROUTED: "unrouted",
         Role.QUARANTINE: "quarantined",
         Role.UNCHANGED: "unchanged",
@@ -205,7 +237,7 @@ def _place(origin: Row[Any], passages: tuple[Passage, ...]) -> str:
     last = passages[-1] if passages else None
     if last is None or last.verdict is None:
         return "in_flight"
-    if last.verdict in ("quarantined", "unrouted"):
+    if last.verdict in ("quarantined", "unrouted", "refused"):
         return "superseded" if origin.state == ArrivalState.SUPERSEDED else "open"
     if last.verdict == "unchanged":
         return "unchanged"

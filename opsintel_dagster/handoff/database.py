@@ -19,7 +19,13 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.pool import NullPool
 
-from opsintel_dagster.errors import DeliveryRefused, ReceiverDown, ReceiverError, SettingsError
+from opsintel_dagster.errors import (
+    DeliveryRefused,
+    ReceiverDown,
+    ReceiverError,
+    ReceiverUnfit,
+    SettingsError,
+)
 from opsintel_dagster.handoff.secrets import masked_url, scrubbed, secrets_of
 
 PATIENCE_SECONDS: Final = 30
@@ -126,7 +132,8 @@ class Database:
 
     def _refusal(self, error: Exception) -> ReceiverError:
         """Not chained to its cause anywhere: database errors quote the rows they are about."""
-        return DeliveryRefused(self.address, scrubbed(_own_words(error), self._secrets))
+        kind = ReceiverUnfit if _is_about_the_receiver(error) else DeliveryRefused
+        return kind(self.address, scrubbed(_own_words(error), self._secrets))
 
 
 def _resolved(url: str, root: Path, declared_at: str) -> URL:
@@ -169,6 +176,14 @@ def _begin_sqlite(connection: Connection) -> None:
 def _is_out_of_reach(error: DBAPIError) -> bool:
     """SQLite calls a wrong statement operational, too: that is an answer, not silence."""
     return getattr(error.orig, "sqlite_errorname", "") != "SQLITE_ERROR"
+
+
+def _is_about_the_receiver(error: Exception) -> bool:
+    """Whether no rows at all could be taken: a privilege, a table or a column is missing."""
+    original = getattr(error, "orig", None)
+    state = getattr(original, "pgcode", None) or ""
+    name = getattr(original, "sqlite_errorname", None) or ""
+    return state[:2] in ("28", "42") or name in ("SQLITE_ERROR", "SQLITE_AUTH", "SQLITE_PERM")
 
 
 def _own_words(error: Exception) -> str:

@@ -71,6 +71,11 @@ class DatabaseReceiver(Receiver):
         """The URL, without its password, and the table."""
         return f"{self._database.address} table {self._table}"
 
+    @property
+    def dependency(self) -> str:
+        """The database: if it is down, all its tables are."""
+        return self._database.address
+
     def deliver(self, delivery: Delivery, rows: pl.DataFrame) -> Receipt:
         """Write the rows that are newer than what is there, and the receipt, or nothing at all."""
         key = delivery.key or (RECORD,)

@@ -75,6 +75,11 @@ class Receiver(ABC):
     def address(self) -> str:
         """Where it is, as shown to people: secrets are masked."""
 
+    @property
+    def dependency(self) -> str:
+        """What it stands and falls with, as all routes that use it call it."""
+        return self.address
+
     @abstractmethod
     def deliver(self, delivery: Delivery, rows: pl.DataFrame) -> Receipt:
         """Hand over the rows (contract columns, `_record`, `_seq`); repeating it is harmless.

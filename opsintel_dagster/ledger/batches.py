@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
+from opsintel_dagster.ledger import attempts
 from opsintel_dagster.ledger.ids import stable_id
 from opsintel_dagster.ledger.tables import (
     batch,
@@ -18,9 +19,6 @@ from opsintel_dagster.ledger.tables import (
 
 if TYPE_CHECKING:  # the ledger alone answers most commands, and needs no Polars for it
     from opsintel_dagster.store import StoredFile
-
-FIRST_PAUSE = timedelta(seconds=30)
-LONGEST_PAUSE = timedelta(hours=1)
 
 
 class BatchKind(StrEnum):
@@ -48,9 +46,23 @@ class Role(StrEnum):
     UNCHANGED = "unchanged"
     ROUTED = "routed"
     UNROUTED = "unrouted"
+    REFUSED = "refused"
 
 
-QUARANTINE_ROLES = (Role.QUARANTINE, Role.UNROUTED)
+QUARANTINE_ROLES = (Role.QUARANTINE, Role.UNROUTED, Role.REFUSED)
+
+_FRESH: dict[str, Any] = {
+    "waits_for": None,
+    "attempts": 0,
+    "next_attempt_at": None,
+    "failure": None,
+    "failure_class": None,
+    "given_up_under": None,
+    "blocked_by": None,
+    "begun_epoch": None,
+    "kills": 0,
+}
+"""What a batch looks like that has failed of nothing and waits for nothing."""
 
 
 def create(
@@ -100,6 +112,11 @@ def exists(connection: Connection, batch_id: str) -> bool:
     return connection.execute(select(batch.c.id).where(batch.c.id == batch_id)).first() is not None
 
 
+def state_of(connection: Connection, batch_id: str) -> str:
+    """How far the batch is."""
+    return str(connection.execute(select(batch.c.state).where(batch.c.id == batch_id)).scalar_one())
+
+
 def pin_declaration(
     connection: Connection, outcome: str, declaration_id: str, routes: list[dict[str, Any]]
 ) -> None:
@@ -120,12 +137,17 @@ def pinned_routes(connection: Connection, declaration_id: str) -> list[dict[str,
 
 
 def due(connection: Connection, outcome: str, state: BatchState, now: datetime) -> list[Row[Any]]:
-    """Batches that wait for the stage after `state` and whose next attempt is due, oldest first."""
+    """Batches that wait for the stage after `state` and whose next attempt is due, oldest first.
+
+    Those that a breaker holds back are among them: only who asks the breaker knows whether it still
+    does.
+    """
     query = (
         select(batch)
         .where(
             batch.c.outcome == outcome,
             batch.c.state == state,
+            batch.c.given_up_under.is_(None),
             or_(batch.c.next_attempt_at.is_(None), batch.c.next_attempt_at <= now),
         )
         .order_by(batch.c.seq)
@@ -149,30 +171,12 @@ def count_in_state(connection: Connection, outcome: str, state: BatchState) -> i
     return int(connection.execute(query).scalar_one())
 
 
-def outcomes_with_work(
-    connection: Connection, outcomes: Collection[str], now: datetime
-) -> dict[str, int]:
-    """How many batches of each outcome could go on now; outcomes with none are left out."""
-    query = (
-        select(batch.c.outcome, func.count())
-        .where(
-            batch.c.state != BatchState.CLOSED,
-            batch.c.waits_for.is_(None),
-            or_(batch.c.next_attempt_at.is_(None), batch.c.next_attempt_at <= now),
-        )
-        .group_by(batch.c.outcome)
-    )
-    return {name: int(n) for name, n in connection.execute(query) if name in outcomes}
-
-
 def advance(connection: Connection, batch_id: str, state: BatchState, **values: object) -> None:
     """Move the batch on to `state`; what it waited for and failed of is over."""
     connection.execute(
-        update(batch)
-        .where(batch.c.id == batch_id)
-        .values(state=state, waits_for=None, attempts=0, next_attempt_at=None, failure=None)
-        .values(**values)
+        update(batch).where(batch.c.id == batch_id).values(state=state, **_FRESH).values(**values)
     )
+    attempts.settle_batch(connection, batch_id, datetime.now(UTC), "drain")
 
 
 def close(connection: Connection, outcome: str, batch_id: str, closed_at: datetime) -> None:
@@ -211,20 +215,90 @@ def waiting(connection: Connection, outcome: str) -> list[Row[Any]]:
     return list(connection.execute(query))
 
 
-def fail(connection: Connection, row: Row[Any], reason: str, now: datetime) -> datetime:
-    """Note a failed attempt; returns when the next one is due (30 s, doubling, at most 1 h)."""
-    pause: timedelta = min(FIRST_PAUSE * 2 ** min(row.attempts, 10), LONGEST_PAUSE)
+def fail(
+    connection: Connection,
+    batch_id: str,
+    *,
+    failure_class: str,
+    reason: str,
+    attempts: int,
+    next_attempt_at: datetime | None,
+    given_up_under: str | None = None,
+) -> None:
+    """Note a failed attempt; `given_up_under` names the declaration under which it was the last."""
     connection.execute(
         update(batch)
-        .where(batch.c.id == row.id)
+        .where(batch.c.id == batch_id)
         .values(
-            attempts=row.attempts + 1,
-            next_attempt_at=now + pause,
+            attempts=attempts,
+            next_attempt_at=next_attempt_at,
             failure=reason[:2000],
+            failure_class=failure_class,
+            given_up_under=given_up_under,
             waits_for=None,
+            blocked_by=None,
         )
     )
-    return now + pause
+
+
+def block(connection: Connection, batch_id: str, breaker: str) -> None:
+    """Hold the batch back until this breaker closes; that is no attempt of its own."""
+    connection.execute(
+        update(batch)
+        .where(batch.c.id == batch_id)
+        .values(blocked_by=breaker, next_attempt_at=None, waits_for=None)
+    )
+
+
+def begin(connection: Connection, batch_id: str, epoch: int) -> None:
+    """Say before a stage begins that it does: if the process dies of it, it is known of which."""
+    connection.execute(update(batch).where(batch.c.id == batch_id).values(begun_epoch=epoch))
+
+
+def count_kills(connection: Connection, outcome: str) -> None:
+    """The process died while it was at these batches: each of them may have been the reason."""
+    connection.execute(
+        update(batch)
+        .where(batch.c.outcome == outcome, batch.c.begun_epoch.is_not(None))
+        .values(kills=batch.c.kills + 1, begun_epoch=None)
+    )
+
+
+def given_up(connection: Connection, outcome: str) -> list[Row[Any]]:
+    """Batches that are not tried again until somebody decides, oldest first."""
+    query = (
+        select(batch)
+        .where(
+            batch.c.outcome == outcome,
+            batch.c.state != BatchState.CLOSED,
+            batch.c.given_up_under.is_not(None),
+        )
+        .order_by(batch.c.seq)
+    )
+    return list(connection.execute(query))
+
+
+def try_again(
+    connection: Connection, outcome: str, *, by: str, unless_under: str | None = None
+) -> list[str]:
+    """Let every batch of the outcome that failed be tried at once; returns their ids.
+
+    `unless_under` leaves alone what was given up under this declaration. Deliveries in doubt are
+    never sent again.
+    """
+    failed = (
+        (batch.c.outcome == outcome)
+        & (batch.c.state != BatchState.CLOSED)
+        & (batch.c.attempts > 0)
+        & (func.coalesce(batch.c.failure_class, "") != "in_doubt")
+    )
+    if unless_under is not None:
+        failed &= batch.c.given_up_under.is_not(None) & (batch.c.given_up_under != unless_under)
+    found = list(connection.execute(select(batch.c.id).where(failed)).scalars())
+    connection.execute(update(batch).where(failed).values(**_FRESH))
+    for batch_id in found:
+        attempts.settle_batch(connection, batch_id, datetime.now(UTC), by)
+    return found
 
 
 def version(connection: Connection, outcome: str) -> str:

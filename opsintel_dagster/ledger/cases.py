@@ -18,6 +18,8 @@ from opsintel_dagster.ledger.tables import case, case_rows
 VALUES_KEPT = 100
 OTHER_VALUES = "(other values)"
 RULES_SEPARATOR = " "
+THINGS = ("unreadable", "stopped")
+"""What a case may be about that are no rows: arrivals, batches."""
 
 
 class CaseState(StrEnum):
@@ -195,7 +197,8 @@ def resolve_rows(
         "revision": row.revision + 1,
         "facts": {**row.facts, "values": most_common(values_left)},
     }
-    is_closed = open_rows(connection, identity) == 0 and not row.facts.get("unreadable")
+    has_things = any(row.facts.get(name) for name in THINGS)
+    is_closed = open_rows(connection, identity) == 0 and not has_things
     if is_closed:
         changed |= {
             "state": CaseState.CLOSED,
@@ -213,20 +216,46 @@ def about_arrivals(
 
     It opens for the first one and closes when the last was replaced and no rows are open either.
     """
+    closed_by = "every unreadable file was replaced"
+    return _about(connection, outcome, failure_mode, owner, "unreadable", list(names), closed_by)
+
+
+def about_stopped(
+    connection: Connection, outcome: str, failure_mode: str, owner: str, reasons: Mapping[str, str]
+) -> bool:
+    """Make the case speak of exactly what was given up and why; true if its state changed.
+
+    `reasons` is by batch, and by the outcome's own name where all of it has stopped.
+    """
+    closed_by = "everything that was given up has gone on"
+    return _about(connection, outcome, failure_mode, owner, "stopped", dict(reasons), closed_by)
+
+
+def _about(
+    connection: Connection,
+    outcome: str,
+    failure_mode: str,
+    owner: str,
+    fact: str,
+    things: list[str] | dict[str, str],
+    closed_by: str,
+) -> bool:
     identity = case_id(outcome, failure_mode)
-    is_opened = bool(names) and raise_case(
+    is_opened = bool(things) and raise_case(
         connection, outcome, failure_mode, owner=owner, values={}, judged_by={}
     )
     row = find(connection, identity)
     if row is None:
         return False
-    changed: dict[str, Any] = {"facts": {**row.facts, "unreadable": list(names)}}
-    is_closed = row.state == CaseState.OPEN and not names and open_rows(connection, identity) == 0
+    facts = {**row.facts, fact: things}
+    changed: dict[str, Any] = {"facts": facts}
+    is_over = not any(facts.get(name) for name in THINGS)
+    is_closed = row.state == CaseState.OPEN and is_over and open_rows(connection, identity) == 0
     if is_closed:
         changed |= {
             "state": CaseState.CLOSED,
             "closed_at": datetime.now(UTC),
-            "closed_by": "every unreadable file was replaced",
+            "closed_by": closed_by,
             "revision": row.revision + 1,
         }
     connection.execute(update(case).where(case.c.id == identity).values(**changed))

@@ -16,6 +16,9 @@ class DeliveryState(StrEnum):
     INTENT = "intent"
     RECEIPT = "receipt"
     CONFIRMED = "confirmed"
+    SPLIT = "split"
+    """Refused, and sent again in halves."""
+    REFUSED = "refused"
     IN_DOUBT = "in_doubt"
 
 
@@ -26,6 +29,7 @@ def intend(
     outcome: str,
     batch_id: str,
     route: str,
+    part: str,
     guarantee: str,
     records: int,
     epoch: int,
@@ -38,6 +42,7 @@ def intend(
             outcome=outcome,
             batch_id=batch_id,
             route=route,
+            part=part,
             guarantee=guarantee,
             state=DeliveryState.INTENT,
             records=records,
@@ -56,6 +61,11 @@ def attempt(connection: Connection, delivery_id: str, epoch: int, run_id: str | 
         .where(delivery.c.id == delivery_id)
         .values(attempts=delivery.c.attempts + 1, epoch=epoch, run_id=run_id)
     )
+
+
+def not_taken(connection: Connection, delivery_id: str) -> None:
+    """The receiver answered that it took nothing: the attempt leaves nothing to be asked about."""
+    connection.execute(update(delivery).where(delivery.c.id == delivery_id).values(attempts=0))
 
 
 def received(connection: Connection, delivery_id: str, receipt: Mapping[str, Any]) -> None:
@@ -85,10 +95,20 @@ def doubt(connection: Connection, delivery_id: str, reason: str) -> None:
     )
 
 
-def of_batch(connection: Connection, batch_id: str) -> dict[str, Row[Any]]:
-    """The batch's deliveries by route."""
-    query = select(delivery).where(delivery.c.batch_id == batch_id)
-    return {row.route: row for row in connection.execute(query)}
+def refused(connection: Connection, delivery_id: str, reason: str, *, is_split: bool) -> None:
+    """Keep the receiver's own words; a delivery that is split goes on in its halves."""
+    state = DeliveryState.SPLIT if is_split else DeliveryState.REFUSED
+    connection.execute(
+        update(delivery)
+        .where(delivery.c.id == delivery_id)
+        .values(state=state, reason=reason[:2000])
+    )
+
+
+def of_batch(connection: Connection, batch_id: str) -> dict[tuple[str, str], Row[Any]]:
+    """The batch's deliveries by route and part; the whole of a route is its part `""`."""
+    query = select(delivery).where(delivery.c.batch_id == batch_id).order_by(delivery.c.part)
+    return {(row.route, row.part): row for row in connection.execute(query)}
 
 
 def of_closed_batches(connection: Connection, outcome: str) -> list[Row[Any]]:
@@ -96,7 +116,11 @@ def of_closed_batches(connection: Connection, outcome: str) -> list[Row[Any]]:
     query = (
         select(delivery)
         .join(batch, batch.c.id == delivery.c.batch_id)
-        .where(batch.c.outcome == outcome, batch.c.closed_seq.is_not(None))
+        .where(
+            batch.c.outcome == outcome,
+            batch.c.closed_seq.is_not(None),
+            delivery.c.state == DeliveryState.CONFIRMED,
+        )
         .order_by(batch.c.seq)
     )
     return list(connection.execute(query))

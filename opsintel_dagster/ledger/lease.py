@@ -17,11 +17,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Row, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from opsintel_dagster.errors import LeaseLost, LedgerError
+from opsintel_dagster.ledger import batches
 from opsintel_dagster.ledger.connection import Ledger
 from opsintel_dagster.ledger.tables import lease
 
@@ -37,6 +39,8 @@ class Lease:
     ledger: Ledger
     outcome: str
     epoch: int
+    crashes: int = 0
+    """How many holders before this one died, since a drain last came to its end."""
 
     def guard(self, connection: Connection) -> None:
         """Let the transaction go on only while the lease is ours; first statement of each one.
@@ -48,6 +52,11 @@ class Lease:
         result = connection.execute(update(lease).where(mine).values(beat=lease.c.beat + 1))
         if result.rowcount != 1:
             raise LeaseLost(self.outcome, self.epoch)
+
+    def came_to_its_end(self, connection: Connection) -> None:
+        """Forget the holders that died: this drain has done everything without."""
+        mine = (lease.c.outcome == self.outcome) & (lease.c.epoch == self.epoch)
+        connection.execute(update(lease).where(mine).values(crashes=0))
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -123,7 +132,7 @@ def _take(
             ).one()
             now = time.monotonic()
             if row.holder is None:
-                return _write_lease(connection, ledger, outcome, row.epoch, run_id)
+                return _write_lease(connection, ledger, row, run_id, crashes=row.crashes)
             if seen_beat is not None and (row.beat, row.epoch) != (seen_beat, seen_epoch):
                 return HeldBy(_readable(row.holder), row.run_id)
             if seen_beat is None:
@@ -134,7 +143,8 @@ def _take(
                 or now - seen_since >= stale_after
             )
             if is_gone:
-                return _write_lease(connection, ledger, outcome, row.epoch, run_id)
+                batches.count_kills(connection, outcome)
+                return _write_lease(connection, ledger, row, run_id, crashes=row.crashes + 1)
         time.sleep(WATCH_EVERY_SECONDS)
 
 
@@ -148,23 +158,24 @@ def _ensure_row(ledger: Ledger, outcome: str) -> None:
 
 
 def _write_lease(
-    connection: Connection, ledger: Ledger, outcome: str, epoch: int, run_id: str | None
+    connection: Connection, ledger: Ledger, before: Row[Any], run_id: str | None, *, crashes: int
 ) -> Lease:
     # Receivers remember the highest epoch they have seen. Counting from the time keeps a ledger
     # that was lost or restored above it; within one ledger the count alone decides.
-    epoch = max(epoch + 1, int(time.time()))
+    epoch = max(before.epoch + 1, int(time.time()))
     connection.execute(
         update(lease)
-        .where(lease.c.outcome == outcome)
+        .where(lease.c.outcome == before.outcome)
         .values(
             epoch=epoch,
+            crashes=crashes,
             holder=json.dumps(_this_process()),
             run_id=run_id,
             beat=0,
             beat_at=datetime.now(UTC),
         )
     )
-    return Lease(ledger, outcome, epoch)
+    return Lease(ledger, before.outcome, epoch, crashes)
 
 
 def _renew(held: Lease, stop: threading.Event) -> None:

@@ -166,6 +166,12 @@ Index(
     sqlite_where=batch.c.state != "closed",
     postgresql_where=batch.c.state != "closed",
 )
+Index(
+    "ix_opsintel_batch_blocked",
+    batch.c.blocked_by,
+    sqlite_where=batch.c.blocked_by.is_not(None),
+    postgresql_where=batch.c.blocked_by.is_not(None),
+)
 
 batch_arrival = Table(
     "opsintel_batch_arrival",

@@ -21,6 +21,7 @@ from opsintel_dagster.outcome import (
     declaration_fingerprint,
     effective_routes,
 )
+from opsintel_dagster.outcome.names import OWN_MODES
 from opsintel_dagster.routing import DecisionTable, read_routes_csv
 from opsintel_dagster.verification import Contract, Tier
 
@@ -73,7 +74,9 @@ class Compiled:
         """
         rules = tuple(rules)
         rules = [rule for rule in rules if rule in HOLDING_RULES] or rules
-        modes = {self._mode_of_rule.get(rule, UNMAPPED) for rule in rules}
+        modes = {
+            self._mode_of_rule.get(rule, rule if rule in OWN_MODES else UNMAPPED) for rule in rules
+        }
         return min(modes, key=lambda mode: self._order.get(mode, len(self._order)))
 
     def owner_of(self, failure_mode: str) -> str:
@@ -96,7 +99,7 @@ class Compiled:
         for mode in self.outcome.failure_modes:
             if mode.name == failure_mode:
                 return frozenset(mode.rules)
-        return frozenset()
+        return frozenset({failure_mode} & OWN_MODES)
 
     def holding(self, rules: Iterable[str]) -> tuple[str, ...]:
         """Those of the rules because of which an arrival is held as a whole."""
@@ -221,6 +224,7 @@ def _compile(
     )
 
 
-def delivery_id(batch: str, route: str, routed_sha256: str) -> str:
+def delivery_id(batch: str, route: str, routed_sha256: str, part: str = "") -> str:
     """Names one delivery by what is in it, so that sending it twice is sending it once."""
-    return stable_id("delivery", batch, route, routed_sha256)
+    about = (batch, route, routed_sha256)
+    return stable_id("delivery", *about, part) if part else stable_id("delivery", *about)

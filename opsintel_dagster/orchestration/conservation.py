@@ -96,7 +96,7 @@ def _count_files(
         elif rows != file.rows:
             places.problems.append(f"{file.path} holds {rows:,} rows, {file.rows:,} were written")
         role, state = Role(file.role), BatchState(file.state)
-        if role in (Role.QUARANTINE, Role.UNROUTED):
+        if role in batches.QUARANTINE_ROLES:
             places.terms["quarantined"] += rows
         elif role is Role.UNCHANGED:
             places.terms["unchanged"] += rows
@@ -126,7 +126,7 @@ def _count_superseded(
     held = [
         file
         for file in files
-        if file.role in (Role.QUARANTINE, Role.UNROUTED) and file.rows and file.batch_id in members
+        if file.role in batches.QUARANTINE_ROLES and file.rows and file.batch_id in members
     ]
     moved = [f.path for f in files if f.role == Role.RAW and f.kind == BatchKind.REPLAY and f.rows]
     try:

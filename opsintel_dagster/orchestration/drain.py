@@ -5,6 +5,7 @@ the tests call `run`. A stage takes the lease, does everything that is outstandi
 stage*, and is a green no-op when there is nothing.
 """
 
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from opsintel_dagster.orchestration.reports import (
     DeliveredReport,
     PromiseReport,
     RoutedReport,
+    Stage,
     StageReport,
     VerifiedReport,
 )
@@ -28,6 +30,8 @@ from opsintel_dagster.orchestration.stage_delivered import deliver
 from opsintel_dagster.orchestration.stage_promise import promise
 from opsintel_dagster.orchestration.stage_routed import route
 from opsintel_dagster.orchestration.stage_verified import verify
+from opsintel_dagster.orchestration.trying_again import deployed
+from opsintel_dagster.orchestration.whole_stage import watched
 from opsintel_dagster.orchestration.work import FeedOpener, Work, utc_now
 
 Report = TypeVar("Report", bound=StageReport)
@@ -61,7 +65,7 @@ class Drain:
 
     `run_id` and `actor` go into the ledger; `is_run_finished` asks Dagster about the run of a
     lease's holder; `stale_after` is how many seconds a silent holder elsewhere is waited for;
-    `open_feed` opens sources that only Dagster knows; `clock` tells the time.
+    `open_feed` opens sources that only Dagster knows; `clock` tells the time, `sleep` passes it.
     """
 
     compiled: Compiled
@@ -72,27 +76,28 @@ class Drain:
     stale_after: float = STALE_AFTER_SECONDS
     open_feed: FeedOpener | None = None
     clock: Callable[[], datetime] = utc_now
+    sleep: Callable[[float], None] = time.sleep
     _is_bound: bool = False
 
     def arrivals(self) -> ArrivalsReport:
         """Claim what the source made available."""
-        return self._under_lease(claim, ArrivalsReport)
+        return self._under_lease(Stage.ARRIVALS, claim, ArrivalsReport)
 
     def verified(self) -> VerifiedReport:
         """Judge claimed batches, replays of healed rows included."""
-        return self._under_lease(verify, VerifiedReport)
+        return self._under_lease(Stage.VERIFIED, verify, VerifiedReport)
 
     def routed(self) -> RoutedReport:
         """Send verified rows where the decision table says."""
-        return self._under_lease(route, RoutedReport)
+        return self._under_lease(Stage.ROUTED, route, RoutedReport)
 
     def delivered(self) -> DeliveredReport:
         """Hand over, confirm and close."""
-        return self._under_lease(deliver, DeliveredReport)
+        return self._under_lease(Stage.DELIVERED, deliver, DeliveredReport)
 
     def promise(self) -> PromiseReport:
         """Judge the promise and count the places."""
-        return self._under_lease(promise, PromiseReport)
+        return self._under_lease(Stage.PROMISE, promise, PromiseReport)
 
     def run(self) -> DrainReport:
         """All five stages under one lease.
@@ -107,7 +112,13 @@ class Drain:
             if isinstance(held, HeldBy):
                 return self._skipped(held)
             work = self._work(held)
-            return DrainReport(claim(work), verify(work), route(work), deliver(work), promise(work))
+            return DrainReport(
+                watched(work, Stage.ARRIVALS, claim),
+                watched(work, Stage.VERIFIED, verify),
+                watched(work, Stage.ROUTED, route),
+                watched(work, Stage.DELIVERED, deliver),
+                watched(work, Stage.PROMISE, promise),
+            )
 
     def bind(self) -> None:
         """Migrate the ledger if need be and claim the outcome's name for this code location.
@@ -128,14 +139,18 @@ class Drain:
                 bindings.bind(
                     connection, compiled.name, compiled.location, compiled.fingerprint, facts
                 )
+                if row is not None and row.declaration != compiled.fingerprint:
+                    deployed(connection, compiled.name, compiled.fingerprint)
         self._is_bound = True
 
-    def _under_lease(self, stage: Callable[[Work], Report], kind: type[Report]) -> Report:
+    def _under_lease(
+        self, stage: Stage, act: Callable[[Work], Report], kind: type[Report]
+    ) -> Report:
         self.bind()
         with self._hold() as held:
             if isinstance(held, HeldBy):
                 return kind(outcome=self.compiled.name, skipped=str(held))
-            return stage(self._work(held))
+            return watched(self._work(held), stage, act)
 
     def _hold(self) -> AbstractContextManager[Lease | HeldBy]:
         return hold(
@@ -154,6 +169,7 @@ class Drain:
             run_id=self.run_id,
             actor=self.actor,
             clock=self.clock,
+            sleep=self.sleep,
             open_feed=self.open_feed,
         )
 

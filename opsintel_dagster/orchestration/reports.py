@@ -33,13 +33,15 @@ class Stage(StrEnum):
 class StageReport:
     """What all reports share.
 
-    `skipped` says why the stage did nothing at all (another drain holds the lease); `failures`
+    `skipped` says why the stage did nothing at all (another drain holds the lease), `stopped` why
+    the outcome attempts nothing until somebody decides; `failures`
     names, per batch or arrival, what went wrong with it while the others went on. `downstream` is
     what waits, where an arrival is held or may be.
     """
 
     outcome: str
     skipped: str | None = None
+    stopped: str | None = None
     downstream: Downstream | None = None
     failures: Mapping[str, str] = field(default_factory=dict)
 
@@ -163,12 +165,14 @@ class RoutedReport(StageReport):
 class DeliveredReport(StageReport):
     """What receivers confirmed in this drain.
 
-    `data_version` is the set of closed batches, hashed: it changes exactly when a batch closes.
+    `refused` records went to quarantine. `data_version` is the set of closed batches, hashed: it
+    changes exactly when a batch closes.
     """
 
     closed: int = 0
     delivered: int = 0
     no_action: int = 0
+    refused: int = 0
     by_route: Mapping[str, int] = field(default_factory=dict)
     guarantees: Mapping[str, str] = field(default_factory=dict)
     unconfirmed: int = 0

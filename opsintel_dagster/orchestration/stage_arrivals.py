@@ -12,11 +12,14 @@ import polars as pl
 
 from opsintel_dagster.crashpoints import reached
 from opsintel_dagster.errors import SourceDown, SourceUnreadable, SourceVanished
+from opsintel_dagster.healing import classify
 from opsintel_dagster.ingestion import ArrivalSource, Sighting
 from opsintel_dagster.ledger import arrivals, batches, cases, entries
 from opsintel_dagster.ledger.arrivals import ArrivalState, NewArrival
 from opsintel_dagster.ledger.batches import BatchKind, Role
+from opsintel_dagster.ledger.breakers import BreakerKind
 from opsintel_dagster.ledger.ids import stable_id
+from opsintel_dagster.orchestration.dependencies import Dependency
 from opsintel_dagster.orchestration.downstream import downstream_of
 from opsintel_dagster.orchestration.intake import open_arrival_source, settled_sightings
 from opsintel_dagster.orchestration.naming import name_arrival, unreadable_arrival
@@ -92,15 +95,24 @@ def claim(work: Work) -> ArrivalsReport:
     """
     tally = Tally()
     unsettled, source_down = 0, None
+    dependency = Dependency(BreakerKind.SOURCE, work.compiled.outcome.source.place)
+    if work.stopped is not None:
+        return ArrivalsReport(outcome=work.name)
+    if not work.breakers.passes(dependency):
+        row = work.breakers.opened[dependency.name]
+        left_alone = f"{row.reason}; it is left alone until {row.retry_at:%H:%M:%S} UTC"
+        return ArrivalsReport(outcome=work.name, source_down=left_alone)
     try:
         source = open_arrival_source(work.compiled, work.installation, work.open_feed)
         sightings, unsettled = settled_sightings(work, source)
+        work.breakers.is_back(dependency)
         history: History | None = None
         for group in _groups(work, source, sightings, tally):
             history = history or History.load(work)
             _register(work, group, history, tally)
     except SourceDown as error:
         source_down = str(error)
+        work.breakers.is_down(dependency, classify(error, work.rules))
     _settle_unreadable(work)
     downstream = None
     if any(one.held or one.drifts for one in tally.symptoms):

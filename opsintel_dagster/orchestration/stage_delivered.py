@@ -1,11 +1,12 @@
 """Hands routed batches to their receivers: intent, delivery, receipt, confirmation, closed.
 
 The intent is in the ledger before anything is sent, so that after a crash it is known what may
-have been. What the receiver holds a receipt of is never sent again.
+have been. What the receiver holds a receipt of is never sent again. Each route goes its own way: a
+receiver that is down, or in doubt, keeps the batch open and nothing else.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,24 +14,21 @@ import polars as pl
 from sqlalchemy import Row
 
 from opsintel_dagster.crashpoints import reached
-from opsintel_dagster.errors import (
-    DeliveryInDoubt,
-    LeaseLost,
-    OpsintelError,
-    ReceiverDown,
-    ReceiverError,
-)
-from opsintel_dagster.handoff import Delivery, Guarantee, Receipt, Receiver
-from opsintel_dagster.ledger import arrivals, batches, cases, deliveries, entries
+from opsintel_dagster.errors import LeaseLost, LedgerError
+from opsintel_dagster.handoff import Receiver
+from opsintel_dagster.healing import Failure, classify
+from opsintel_dagster.healing.retry_plan import LATER, OF_A_DEPENDENCY
+from opsintel_dagster.ledger import arrivals, batches, deliveries, entries
 from opsintel_dagster.ledger.batches import BatchState, Role
-from opsintel_dagster.ledger.deliveries import DeliveryState
+from opsintel_dagster.ledger.breakers import BreakerKind
+from opsintel_dagster.orchestration import attempting, refused
 from opsintel_dagster.orchestration.compiled import delivery_id
+from opsintel_dagster.orchestration.dependencies import Dependency
+from opsintel_dagster.orchestration.handing_over import Handover, of_route
 from opsintel_dagster.orchestration.receivers import open_route
-from opsintel_dagster.orchestration.reports import DeliveredReport
+from opsintel_dagster.orchestration.reports import DeliveredReport, Stage
 from opsintel_dagster.orchestration.work import Work
 from opsintel_dagster.outcome import NOWHERE
-
-IN_DOUBT = "in_doubt"
 
 
 @dataclass
@@ -40,30 +38,38 @@ class Tally:
     closed: int = 0
     delivered: int = 0
     no_action: int = 0
+    refused: int = 0
     by_route: Counter[str] = field(default_factory=Counter)
     failures: dict[str, str] = field(default_factory=dict)
-    down: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Obstacles:
+    """Why a batch cannot close yet: routes that failed, and routes whose receiver is left alone."""
+
+    failed: list[tuple[Failure, Dependency]] = field(default_factory=list)
+    blocked: list[Dependency] = field(default_factory=list)
+
+    def worst(self) -> tuple[Failure, Dependency] | None:
+        """The failure that decides: one that is tried again comes before one that never is."""
+        return min(self.failed, key=lambda one: one[0].failure_class not in LATER, default=None)
 
 
 def deliver(work: Work) -> DeliveredReport:
     """Deliver every routed batch that is due, oldest first, and close what is confirmed.
 
-    A receiver that is down is not tried again in this drain; batches for others go on.
-
     Raises:
         LeaseLost: another drain has taken over; from here on nothing of this one counts.
+        LedgerError: the ledger cannot be reached.
     """
     tally = Tally()
     receivers: dict[str, Receiver] = {}
     for batch in work.due(BatchState.ROUTED):
-        try:
+
+        def act(batch: Row[Any] = batch) -> None:
             _deliver_batch(work, batch, receivers, tally)
-        except LeaseLost:
-            raise
-        except (OpsintelError, pl.exceptions.PolarsError) as error:
-            if isinstance(error, ReceiverDown):
-                tally.down[error.receiver] = str(error)
-            tally.failures[batch.id] = work.failed(batch, error)
+
+        attempting.attempt(work, Stage.DELIVERED, batch, act, tally.failures)
     return _report(work, receivers, tally)
 
 
@@ -81,36 +87,61 @@ def _deliver_batch(
     for route in wanted:
         if route not in receivers:
             receivers[route] = open_route(work.installation, work.compiled, route)
-    done = _intend(work, batch, wanted, receivers, content)
-    confirmed: dict[str, str] = {}
-    for route, count in wanted.items():
-        about = done[route]
-        if about.state == DeliveryState.CONFIRMED:
-            continue
-        if about.state == DeliveryState.IN_DOUBT:
-            reason = f"delivery {about.id} is in doubt since {about.intent_at:%Y-%m-%d %H:%M} UTC"
-            raise DeliveryInDoubt(receivers[route].address, reason)
-        mine = _for_receiver(rows, route, members)
-        delivery = Delivery(
-            id=about.id,
-            outcome=work.name,
-            route=route,
-            batch=batch.id,
-            epoch=work.lease.epoch,
-            key=tuple(work.compiled.outcome.key),
-            records=count,
+    known = _intend(work, batch, wanted, receivers, content)
+    handovers = [
+        Handover(
+            work,
+            batch,
+            route,
+            receivers[route],
+            _for_receiver(rows, route, members),
+            content,
+            of_route(known, route),
         )
-        receiver = receivers[route]
-        if receiver.address in tally.down:
-            raise ReceiverDown(receiver.address, "was down a moment ago, in this drain")
-        receipt = _send(work, about, delivery, receiver, mine)
-        confirmed[about.id] = _confirm(delivery, receiver, receipt, mine)
+        for route in wanted
+    ]
+    obstacles = _hand_over(work, handovers)
+    if obstacles.failed or obstacles.blocked:
+        tally.failures[batch.id] = _note(work, batch, obstacles)
+        return
     reached("deliver.confirmed")
-    _close(work, batch, confirmed)
+    _close(work, batch, handovers, rows)
+    not_taken = sum(part.height for one in handovers for part, _ in one.refused_rows())
     tally.closed += 1
-    tally.delivered += sum(wanted.values())
+    tally.refused += not_taken
+    tally.delivered += sum(wanted.values()) - not_taken
     tally.no_action += counts.get(NOWHERE, 0)
     tally.by_route.update(counts)
+
+
+def _hand_over(work: Work, handovers: Sequence[Handover]) -> Obstacles:
+    """Send every route as far as it goes."""
+    obstacles = Obstacles()
+    for one in handovers:
+        dependency = Dependency(BreakerKind.RECEIVER, one.receiver.dependency)
+        if not work.breakers.passes(dependency):
+            obstacles.blocked.append(dependency)
+            continue
+        try:
+            attempting.patiently(work, one.all)
+        except (LeaseLost, LedgerError):
+            raise
+        except Exception as error:  # noqa: BLE001  # the classes tell what it is; other routes go on
+            obstacles.failed.append((classify(error, work.rules), dependency))
+        else:
+            work.breakers.is_back(dependency)
+    return obstacles
+
+
+def _note(work: Work, batch: Row[Any], obstacles: Obstacles) -> str:
+    """Plan by the failure that decides; the breakers of all receivers that are down open."""
+    worst = obstacles.worst()
+    if worst is None:
+        return attempting.blocked(work, batch, obstacles.blocked[0])
+    for failure, dependency in obstacles.failed:
+        if (failure, dependency) != worst and failure.failure_class in OF_A_DEPENDENCY:
+            work.breakers.is_down(dependency, failure)
+    return attempting.failed(work, Stage.DELIVERED, batch, *worst)
 
 
 def _intend(
@@ -119,102 +150,52 @@ def _intend(
     wanted: Mapping[str, int],
     receivers: Mapping[str, Receiver],
     content: str,
-) -> dict[str, Row[Any]]:
-    """Write the intents that are missing; returns all deliveries of the batch, by route."""
+) -> dict[tuple[str, str], Row[Any]]:
+    """Write the intents that are missing; returns all deliveries of the batch."""
     with work.installation.ledger.read() as connection:
         known = deliveries.of_batch(connection, batch.id)
-    if set(wanted) <= set(known):
+    missing = {route: count for route, count in wanted.items() if (route, "") not in known}
+    if not missing:
         return known
     with work.lease.write() as connection:
-        for route, count in wanted.items():
-            if route not in known:
-                deliveries.intend(
-                    connection,
-                    delivery_id(batch.id, route, content),
-                    outcome=work.name,
-                    batch_id=batch.id,
-                    route=route,
-                    guarantee=receivers[route].guarantee,
-                    records=count,
-                    epoch=work.lease.epoch,
-                    run_id=work.run_id,
-                )
-        reason = ", ".join(f"{count} to {route}" for route, count in wanted.items())
+        for route, count in missing.items():
+            deliveries.intend(
+                connection,
+                delivery_id(batch.id, route, content),
+                outcome=work.name,
+                batch_id=batch.id,
+                route=route,
+                part="",
+                guarantee=receivers[route].guarantee,
+                records=count,
+                epoch=work.lease.epoch,
+                run_id=work.run_id,
+            )
+        reason = ", ".join(f"{count} to {route}" for route, count in missing.items())
         entries.append(connection, work.name, work.actor, "intent", batch.id, reason)
         known = deliveries.of_batch(connection, batch.id)
     reached("deliver.intent")
     return known
 
 
-def _send(
-    work: Work, about: Row[Any], delivery: Delivery, receiver: Receiver, rows: pl.DataFrame
-) -> Receipt:
-    """Get the receipt: from the ledger, from the receiver, or by delivering."""
-    if about.state == DeliveryState.RECEIPT:
-        return Receipt(delivery.id, about.receipt["records"], about.receipt["detail"])
-    receipt = receiver.find(delivery) if about.attempts else None
-    if receipt is None:
-        if about.attempts and receiver.guarantee is Guarantee.ASK:
-            _doubt(work, delivery, "an earlier attempt ended without an answer")
-            raise DeliveryInDoubt(receiver.address, "an earlier attempt ended without an answer")
-        with work.lease.write() as connection:
-            deliveries.attempt(connection, delivery.id, delivery.epoch, work.run_id)
-        try:
-            receipt = receiver.deliver(delivery, rows)
-        except DeliveryInDoubt as error:
-            _doubt(work, delivery, error.reason)
-            raise
-        reached("deliver.sent")
-    with work.lease.write() as connection:
-        detail = {"records": receipt.records, "detail": dict(receipt.detail)}
-        deliveries.received(connection, delivery.id, detail)
-    reached("deliver.receipt")
-    return receipt
-
-
-def _doubt(work: Work, delivery: Delivery, reason: str) -> None:
-    mode = work.compiled.failure_mode_of([IN_DOUBT])
-    with work.lease.write() as connection:
-        deliveries.doubt(connection, delivery.id, reason)
-        cases.raise_case(
-            connection,
-            work.name,
-            mode,
-            owner=work.compiled.owner_of(mode),
-            values={f"delivery {delivery.id} to {delivery.route}": delivery.records},
-            judged_by={},
-        )
-        entries.append(connection, work.name, work.actor, IN_DOUBT, delivery.id, reason)
-
-
-def _confirm(delivery: Delivery, receiver: Receiver, receipt: Receipt, rows: pl.DataFrame) -> str:
-    """Ask the receiver whether it is there.
-
-    Raises:
-        ReceiverError: it has a receipt and not the rows.
-    """
-    answer = receiver.confirm(delivery, receipt, rows)
-    if answer.state == "missing":
-        raise ReceiverError(
-            receiver.address,
-            f"delivery {delivery.id} has a receipt for {receipt.records} records, and "
-            f"{answer.records} are there: {answer.reason}",
-        )
-    return answer.reason
-
-
-def _close(work: Work, batch: Row[Any], confirmed: Mapping[str, str]) -> None:
+def _close(work: Work, batch: Row[Any], handovers: Sequence[Handover], rows: pl.DataFrame) -> None:
     """Confirm the deliveries and close the batch: its records have reached their place."""
+    bad = refused.as_quarantine(work, batch, handovers)
+    stored = [] if bad.is_empty() else [work.write(batch.id, Role.REFUSED, bad)]
     now = work.clock()
+    confirmed = {identity: why for one in handovers for identity, why in one.confirmed.items()}
     with work.lease.write() as connection:
         for identity, reason in confirmed.items():
             deliveries.confirmed(connection, identity, reason)
+        if stored:
+            batches.add_files(connection, batch.id, Role.REFUSED, stored)
+            refused.open_cases(work, connection, batch, bad)
         batches.close(connection, work.name, batch.id, now)
         if batch.kind == batches.BatchKind.ARRIVALS:
             arrivals.mark_late(connection, batch.id, now - work.compiled.outcome.within)
-        entries.append(
-            connection, work.name, work.actor, "closed", batch.id, f"{len(confirmed)} confirmed"
-        )
+        reason = f"{len(confirmed)} confirmed"
+        reason += f", {bad.height} records of {rows.height} refused" if stored else ""
+        entries.append(connection, work.name, work.actor, "closed", batch.id, reason)
     reached("deliver.closed")
 
 
@@ -239,6 +220,7 @@ def _report(work: Work, receivers: Mapping[str, Receiver], tally: Tally) -> Deli
         closed=tally.closed,
         delivered=tally.delivered,
         no_action=tally.no_action,
+        refused=tally.refused,
         by_route=dict(tally.by_route),
         guarantees={route: receiver.guarantee.value for route, receiver in receivers.items()},
         unconfirmed=unconfirmed,

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from opsintel_dagster.ledger import arrivals, batches, cases, law
+from opsintel_dagster.orchestration import stopping
 from opsintel_dagster.orchestration.conservation import count_places
 from opsintel_dagster.orchestration.reports import Conservation, PromiseReport
 from opsintel_dagster.orchestration.sweeping import sweep_garbage
@@ -15,6 +16,7 @@ from opsintel_dagster.orchestration.work import Work
 def promise(work: Work) -> PromiseReport:
     """Judge the promise by what is outstanding, count the places, and sweep once a day."""
     sweep_garbage(work)
+    stopping.settle(work)
     with work.installation.ledger.read() as connection:
         outstanding = batches.outstanding(connection, work.name)
         conservation = count_places(work.installation, connection, work.compiled)
@@ -22,6 +24,9 @@ def promise(work: Work) -> PromiseReport:
         open_cases = len(cases.listing(connection, [work.name]))
         said = law.broken(connection, [work.name]).get(work.name)
     _note(work, conservation, said)
+    if work.is_careful:
+        with work.lease.write() as connection:
+            work.lease.came_to_its_end(connection)
     oldest = oldest_seconds(outstanding, work.clock())
     within = work.compiled.outcome.within.total_seconds()
     return PromiseReport(

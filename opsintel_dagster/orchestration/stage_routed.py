@@ -7,12 +7,11 @@ import polars as pl
 from sqlalchemy import Row
 
 from opsintel_dagster.crashpoints import reached
-from opsintel_dagster.errors import LeaseLost, OpsintelError
 from opsintel_dagster.ledger import arrivals, batches, cases, entries
 from opsintel_dagster.ledger.batches import BatchState, Role
-from opsintel_dagster.orchestration import quarantine
+from opsintel_dagster.orchestration import attempting, quarantine
 from opsintel_dagster.orchestration.raw import read_raw
-from opsintel_dagster.orchestration.reports import RoutedReport
+from opsintel_dagster.orchestration.reports import RoutedReport, Stage
 from opsintel_dagster.orchestration.work import Work
 from opsintel_dagster.outcome import Route
 from opsintel_dagster.routing import DecisionTable
@@ -31,13 +30,14 @@ def route(work: Work) -> RoutedReport:
     by_rule: Counter[str] = Counter()
     failures: dict[str, str] = {}
     for batch in work.due(BatchState.VERIFIED):
-        try:
-            routed = _route_batch(work, batch)
-        except LeaseLost:
-            raise
-        except (OpsintelError, pl.exceptions.PolarsError) as error:
-            failures[batch.id] = work.failed(batch, error)
+        frames: list[pl.DataFrame] = []
+
+        def act(batch: Row[Any] = batch, frames: list[pl.DataFrame] = frames) -> None:
+            frames.append(_route_batch(work, batch))
+
+        if not attempting.attempt(work, Stage.ROUTED, batch, act, failures):
             continue
+        routed = frames[-1]
         done += 1
         taken = routed.filter(pl.col("_route").is_not_null())
         records += taken.height

@@ -13,19 +13,21 @@ import polars as pl
 from sqlalchemy import Connection, Row
 
 from opsintel_dagster.crashpoints import reached
-from opsintel_dagster.errors import LeaseLost, OpsintelError, ReferenceDown, StoreError
+from opsintel_dagster.errors import OpsintelError, ReferenceDown, StoreError
 from opsintel_dagster.ledger import arrivals, batches, bindings, cases, entries
 from opsintel_dagster.ledger.batches import BatchKind, BatchState, Role
-from opsintel_dagster.orchestration import corrections, quarantine
+from opsintel_dagster.orchestration import attempting, corrections, quarantine
 from opsintel_dagster.orchestration.compiled import TOLERANCE
+from opsintel_dagster.orchestration.crashing import isolate
 from opsintel_dagster.orchestration.downstream import downstream_of
 from opsintel_dagster.orchestration.raw import read_raw
 from opsintel_dagster.orchestration.references import Reference
 from opsintel_dagster.orchestration.replay import replay_healed
-from opsintel_dagster.orchestration.reports import OpenCase, VerifiedReport
+from opsintel_dagster.orchestration.reports import OpenCase, Stage, VerifiedReport
 from opsintel_dagster.orchestration.symptoms import held_for
 from opsintel_dagster.orchestration.work import Work
-from opsintel_dagster.verification import mask_pii
+from opsintel_dagster.outcome.names import CRASHED
+from opsintel_dagster.verification import Verdict, mask_pii
 
 SAMPLE_ROWS = 20
 HELD_NAMED = 100
@@ -70,15 +72,15 @@ def verify(work: Work) -> VerifiedReport:
     versions = _versions(work)
     tally.replayed = replay_healed(work, tally.waiting, tally.failures)
     for batch in work.due(BatchState.CLAIMED):
-        try:
+
+        def act(batch: Row[Any] = batch) -> None:
             _verify_batch(work, batch, versions, tally)
-        except LeaseLost:
-            raise
+
+        try:
+            attempting.attempt(work, Stage.VERIFIED, batch, act, tally.failures)
         except ReferenceDown as error:
             tally.waiting[batch.id] = str(error)
             _wait(work, batch, str(error), versions)
-        except (OpsintelError, pl.exceptions.PolarsError) as error:
-            tally.failures[batch.id] = work.failed(batch, error)
     return _report(work, tally)
 
 
@@ -140,17 +142,29 @@ def _judge(
 ) -> Judged:
     raw = read_raw(work, batch, members)
     rows_of = {name: reference.rows for name, reference in references.items()}
-    verdict = work.compiled.contract.verify(
-        raw,
-        references=rows_of,
-        columns_of={member.id: tuple(member.columns) for member in members if member.columns},
-    )
+
+    def judge(rows: pl.DataFrame) -> Verdict:
+        columns = {member.id: tuple(member.columns) for member in members if member.columns}
+        return work.compiled.contract.verify(rows, references=rows_of, columns_of=columns)
+
+    judgeable, crashing = raw, pl.DataFrame()
+    try:
+        verdict = judge(raw)
+    except OpsintelError:
+        raise
+    except Exception as error:  # noqa: BLE001  # whatever a team's check raises
+        isolated = isolate(raw, judge, error)
+        judgeable, crashing = isolated.sound, isolated.crashing
+        verdict = judge(judgeable)
     verified, bad = verdict.valid, verdict.quarantine
+    if not crashing.is_empty():
+        broken = crashing.with_columns(pl.lit([CRASHED], dtype=pl.List(pl.String)).alias("_rules"))
+        bad = pl.concat([bad, broken], how="diagonal_relaxed")
     held = dict(verdict.held)
     if batch.kind == BatchKind.ARRIVALS:
         wholly = _held_wholly(work, members, bad, held)
         if wholly:
-            verified, bad = _hold(raw, verified, bad, wholly)
+            verified, bad = _hold(judgeable, verified, bad, wholly)
             held |= wholly
     verified, repeated, unchanged = corrections.compare(work, batch, members, verified, held)
     if not repeated.is_empty():

@@ -14,8 +14,9 @@ from typing import Final
 from sqlalchemy import Connection, select
 
 from opsintel_dagster.ingestion import Sighting
-from opsintel_dagster.ledger import batches
+from opsintel_dagster.ledger import batches, breakers
 from opsintel_dagster.ledger.batches import BatchState
+from opsintel_dagster.ledger.breakers import outcome_breaker
 from opsintel_dagster.ledger.cases import CaseState
 from opsintel_dagster.ledger.ids import stable_id
 from opsintel_dagster.ledger.tables import batch, case, case_rows
@@ -34,6 +35,8 @@ class State:
     `reason` says in words why it should drain now; `digest` names the work, so that the same
     work met again and again can be told from new work. `oldest` is when the oldest outstanding
     record became available; `source_error` is set while nobody knows whether there is more.
+    `attempt` and `failure_class` tell of the work that has failed most often before; `stopped` says
+    why the outcome is not to be woken.
     """
 
     name: str
@@ -41,6 +44,9 @@ class State:
     digest: str = ""
     oldest: datetime | None = None
     source_error: str | None = None
+    attempt: int = 1
+    failure_class: str | None = None
+    stopped: str | None = None
 
     def is_late(self, within: timedelta, now: datetime) -> bool:
         """Whether something outstanding is older than promised."""
@@ -136,6 +142,9 @@ class _Unfinished:
 
     due: list[str] = field(default_factory=list)
     oldest: datetime | None = None
+    attempt: int = 1
+    failure_class: str | None = None
+    stopped: str | None = None
 
 
 def _state(name: str, look: Look, unfinished: _Unfinished) -> State:
@@ -146,10 +155,13 @@ def _state(name: str, look: Look, unfinished: _Unfinished) -> State:
     reasons += [f"{len(unfinished.due)} outstanding in the ledger"] if unfinished.due else []
     return State(
         name,
-        "; ".join(reasons) or None,
+        None if unfinished.stopped else "; ".join(reasons) or None,
         stable_id("work", name, sorted(work))[:16],
         min(times, default=None),
         look.error,
+        unfinished.attempt,
+        unfinished.failure_class,
+        unfinished.stopped,
     )
 
 
@@ -158,19 +170,35 @@ def _unfinished(
 ) -> dict[str, _Unfinished]:
     """Everything that is not over, for all outcomes at once, each query answered from an index."""
     versions = _Versions(connection)
+    opened = breakers.all_open(connection)
     found: dict[str, _Unfinished] = {}
     for row in connection.execute(select(batch).where(batch.c.state != BatchState.CLOSED)):
         mine = found.setdefault(row.outcome, _Unfinished())
         if mine.oldest is None or row.available_at < mine.oldest:
             mine.oldest = row.available_at
-        if row.waits_for is not None:
+        if row.given_up_under is not None:
+            is_due = False
+        elif row.blocked_by is not None:
+            held = opened.get(row.blocked_by)
+            is_due = held is None or breakers.lets_probe(held, now)
+        elif row.waits_for is not None:
             is_due = any(versions[name] != known for name, known in row.reference_versions.items())
         else:
             is_due = row.next_attempt_at is None or row.next_attempt_at <= now
         if is_due:
             mine.due.append(f"batch {row.id} {row.state} {row.attempts}")
+            if row.attempts >= mine.attempt:
+                mine.attempt, mine.failure_class = row.attempts + 1, row.failure_class
     for outcome, what in _healed(connection, outcomes, versions):
         found.setdefault(outcome, _Unfinished()).due.append(what)
+    for one in outcomes:
+        stop = opened.get(outcome_breaker(one.name))
+        if stop is not None:
+            mine = found.setdefault(one.name, _Unfinished())
+            mine.attempt = max(mine.attempt, stop.failures + 1)
+            mine.failure_class = stop.failure_class
+            if not breakers.lets_probe(stop, now):
+                mine.stopped = stop.reason
     return found
 
 

@@ -1,20 +1,26 @@
 """What every stage of one drain works with."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 from sqlalchemy import Row
 
 from opsintel_dagster.ingestion import UpstreamFeed
-from opsintel_dagster.ledger import Lease, batches
+from opsintel_dagster.ledger import Lease, attempts, batches, entries
 from opsintel_dagster.ledger.batches import Role
+from opsintel_dagster.ledger.breakers import outcome_breaker
 from opsintel_dagster.orchestration.compiled import Compiled
+from opsintel_dagster.orchestration.dependencies import Breakers
 from opsintel_dagster.orchestration.installation import Installation
 from opsintel_dagster.orchestration.references import Reference, References
-from opsintel_dagster.outcome import ReferencePolicy, UpstreamSource
+from opsintel_dagster.outcome import FailureRule, ReferencePolicy, UpstreamSource
 from opsintel_dagster.store import StoredFile
+
+TRIED_AGAIN: Final = "tried again"
+"""The kind of entry that says somebody wants everything that failed to be tried once more."""
 
 FeedOpener = Callable[[UpstreamSource], UpstreamFeed]
 """Gives the materializations of an asset that is no outcome; Dagster's side of the bridge."""
@@ -29,7 +35,8 @@ def utc_now() -> datetime:
 class Work:
     """One drain of one outcome, under one lease.
 
-    `actor` is who started it, for the entries; `clock` tells the time, so that tests may move it.
+    `actor` is who started it, for the entries; `clock` tells the time and `sleep` passes it, so
+    that tests may move it. `patience_seconds` is what is left for trying again in place.
     """
 
     compiled: Compiled
@@ -38,16 +45,55 @@ class Work:
     run_id: str | None = None
     actor: str = "drain"
     clock: Callable[[], datetime] = utc_now
+    sleep: Callable[[float], None] = time.sleep
     open_feed: FeedOpener | None = None
     references: References = field(init=False)
+    breakers: Breakers = field(init=False)
+    patience_seconds: float = field(init=False)
+    _spent: int | None = None
 
     def __post_init__(self) -> None:
         self.references = References(self.installation)
+        self.breakers = Breakers(self.lease, self.name, self.clock)
+        self.patience_seconds = self.compiled.outcome.healing.retry_within.total_seconds()
 
     @property
     def name(self) -> str:
         """The outcome's name."""
         return self.compiled.name
+
+    @property
+    def rules(self) -> tuple[FailureRule, ...]:
+        """The outcome's own rules for what a failure is."""
+        return self.compiled.outcome.healing.failures
+
+    @property
+    def is_careful(self) -> bool:
+        """Whether a drain before this one died, so that each batch is marked before it is tried."""
+        return self.lease.crashes > 0
+
+    @property
+    def stopped(self) -> str | None:
+        """Why the outcome attempts nothing now; None: it does."""
+        row = self.breakers.opened.get(outcome_breaker(self.name))
+        if row is None or (row.retry_at is not None and row.retry_at <= self.clock()):
+            return None
+        return str(row.reason)
+
+    def spend_attempt(self) -> int:
+        """Count an attempt that was just noted; returns how many there were within the hour.
+
+        What somebody has decided about since does not count any more.
+        """
+        if self._spent is not None:
+            self._spent += 1
+        else:
+            with self.installation.ledger.read() as connection:
+                since = self.clock() - timedelta(hours=1)
+                decided = entries.last(connection, self.name, self.name, TRIED_AGAIN)
+                since = max(since, decided) if decided is not None else since
+                self._spent = attempts.count_since(connection, self.name, since)
+        return self._spent
 
     def due(self, state: batches.BatchState) -> list[Row[Any]]:
         """Batches the stage after `state` has to do now, oldest first."""
@@ -77,10 +123,3 @@ class Work:
             )
             for name in names
         }
-
-    def failed(self, batch: Row[Any], error: Exception) -> str:
-        """Note that a batch could not go on; the others do. Returns the reason."""
-        reason = f"{type(error).__name__}: {error}"
-        with self.lease.write() as connection:
-            due_at = batches.fail(connection, batch, reason, self.clock())
-        return f"{reason} (attempt {batch.attempts + 1}; next one at {due_at:%H:%M:%S} UTC)"

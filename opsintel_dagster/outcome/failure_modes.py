@@ -1,12 +1,28 @@
 """Failure modes: how records come in wrong, what a person does about it, what the system does."""
 
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
 from opsintel_dagster.outcome.declared import Declared
 from opsintel_dagster.outcome.findings import Problem, refusal, refusals
-from opsintel_dagster.outcome.names import REFUSED_RULE, UNMAPPED, Name, Owner
+from opsintel_dagster.outcome.names import (
+    CRASHED,
+    IN_DOUBT,
+    OWN_MODES,
+    REFUSED_RULE,
+    STOPPED,
+    UNMAPPED,
+    Name,
+    Owner,
+)
+
+_MEANS: Final = {
+    REFUSED_RULE: "rows a receiver refuses",
+    IN_DOUBT: "deliveries that nobody can say of whether they arrived",
+    CRASHED: "rows over which verification breaks down",
+    STOPPED: "batches that are not tried again by themselves",
+}
 
 
 class HumanStep(Declared):
@@ -77,10 +93,10 @@ class FailureMode(Declared):
         return rules
 
     @model_validator(mode="after")
-    def _refused_is_refused(self) -> Self:
-        if self.name == REFUSED_RULE and REFUSED_RULE not in self.rules:
+    def _means_what_it_says(self) -> Self:
+        if self.name in OWN_MODES and self.name not in self.rules:
             raise refusal(
-                "`refused` is the failure mode of rows a receiver refuses",
-                "choose another name, or name the rule `refused` in it",
+                f"`{self.name}` is the failure mode of {_MEANS[self.name]}",
+                f"choose another name, or name the rule `{self.name}` in it",
             )
         return self

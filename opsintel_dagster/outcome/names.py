@@ -20,6 +20,9 @@ RESERVED_OUTCOMES: Final = frozenset({"opsintel"})
 
 READABLE: Final = "readable"
 REFUSED_RULE: Final = "refused"
+IN_DOUBT: Final = "in_doubt"
+CRASHED: Final = "crashed"
+STOPPED: Final = "stopped"
 KEY_UNIQUE: Final = "key.unique"
 KEY_REPEAT: Final = "key.repeat"
 
@@ -35,9 +38,15 @@ RESERVED_RULES: Final = frozenset(
         KEY_REPEAT,
         "route.none",
         REFUSED_RULE,
+        IN_DOUBT,
+        CRASHED,
+        STOPPED,
     }
 )
 """Rules every outcome has without writing them; failure modes may name them."""
+
+OWN_MODES: Final = frozenset({REFUSED_RULE, IN_DOUBT, CRASHED, STOPPED})
+"""Rules that are a failure mode of their own name, where no declared one names them."""
 
 LONGEST_NAME: Final = 100
 """Names become asset keys, tags, file names and columns of the ledger."""

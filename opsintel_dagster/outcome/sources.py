@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from opsintel_dagster.outcome.declared import Declared
 from opsintel_dagster.outcome.durations import Deadline, Duration, PositiveDuration
-from opsintel_dagster.outcome.environment import Resolvable
+from opsintel_dagster.outcome.environment import Resolvable, shown
 from opsintel_dagster.outcome.findings import did_you_mean, refusal
 
 FileFormat: TypeAlias = Literal["csv", "json_lines", "parquet"]
@@ -71,6 +71,11 @@ class FilesSource(Declared):
     expect: Deadline | None = None
     deadline: PositiveDuration = timedelta(seconds=20)
 
+    @property
+    def place(self) -> str:
+        """Where it is, in words anybody may read."""
+        return shown(self.path)
+
 
 class UpstreamSource(Declared):
     """Another asset, whose every new materialization is an arrival.
@@ -87,6 +92,11 @@ class UpstreamSource(Declared):
     path: Resolvable | None = None
     format: FileFormat | None = None
     expect: Deadline | None = None
+
+    @property
+    def place(self) -> str:
+        """Where it is, in words anybody may read."""
+        return self.asset
 
     @property
     def outcome(self) -> str | None:

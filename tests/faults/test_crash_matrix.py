@@ -2,7 +2,7 @@
 
 The drain that is killed has everything to do that a drain can have: a new file to claim, rows of
 an earlier one to replay because the register gained their depot, and both to judge, route and
-deliver to a table and to a folder.
+deliver to a table and to a folder; and a record that the table refuses.
 """
 
 import signal
@@ -15,9 +15,10 @@ from scenario import DAY_ONE, DEPOTS, HEADER, MORE_DEPOTS, Operation
 from sqlalchemy import select
 
 from opsintel_dagster.crashpoints import CRASH_POINTS
+from opsintel_dagster.ledger import cases
 from opsintel_dagster.ledger.tables import batch, delivery, lease, metadata
 
-DAY_TWO = HEADER + "Q1,HAM,3,\nQ2,BER,50,\nQ3,ZZZ,1,\nQ4,BER,0,\n"
+DAY_TWO = HEADER + "Q1,HAM,3,\nQ2,BER,50,\nQ3,ZZZ,1,\nQ4,BER,0,\nQ5,HAM,4,\n"
 AT_THE_GATE = [
     ("P1", "HAM", 2.5, "fragile"),
     ("P3", "XXX", 1.0, None),
@@ -38,6 +39,7 @@ def operation(database_url: str, tmp_path: Path) -> Iterator[Operation]:
     ready.drain("parcels")
     ready.drop("depots", "depots.csv", MORE_DEPOTS)
     ready.drain("depots")
+    ready.refuse("gate_queue", "Q5")
     ready.drop("parcels", "day2.csv", DAY_TWO)
     yield ready
     ready.close()
@@ -51,13 +53,15 @@ def assert_everything_is_in_its_place_once(operation: Operation) -> None:
     assert law is not None
     assert law.problems == ()
     assert law.holds
-    assert (law.received, law.delivered, law.no_action) == (13, 5, 2)
-    assert (law.open, law.in_flight) == (6, 0)
+    assert (law.received, law.delivered, law.no_action) == (14, 5, 2)
+    assert (law.open, law.in_flight) == (7, 0)
     assert operation.table("gate_queue") == AT_THE_GATE
     assert sorted(operation.files("out/freight")["parcel"]) == ["P2", "Q2"]
     with operation.installation.ledger.read() as connection:
         assert set(connection.execute(select(batch.c.state)).scalars()) == {"closed"}
-        assert set(connection.execute(select(delivery.c.state)).scalars()) == {"confirmed"}
+        states = sorted(connection.execute(select(delivery.c.state)).scalars())
+        assert states == [*["confirmed"] * 7, "refused", "split"]
+        assert cases.open_rows_by_rule(connection, "parcels")["refused"] == 1
 
 
 @pytest.mark.parametrize(

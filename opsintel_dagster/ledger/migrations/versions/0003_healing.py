@@ -26,6 +26,13 @@ def upgrade() -> None:
         sa.Column("kills", sa.Integer(), nullable=False, server_default="0"),
     ):
         op.add_column("opsintel_batch", column)
+    op.create_index(
+        "ix_opsintel_batch_blocked",
+        "opsintel_batch",
+        ["blocked_by"],
+        sqlite_where=sa.text("blocked_by IS NOT NULL"),
+        postgresql_where=sa.text("blocked_by IS NOT NULL"),
+    )
     op.add_column(
         "opsintel_delivery", sa.Column("part", sa.String(64), nullable=False, server_default="")
     )

@@ -1,0 +1,93 @@
+"""What ends a stop: a decision by a person, or a deployment that may have mended the reason."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from sqlalchemy import Connection
+
+from opsintel_dagster.ledger import attempts, batches, breakers, entries
+from opsintel_dagster.ledger.breakers import BreakerKind, outcome_breaker
+from opsintel_dagster.orchestration.compiled import Compiled
+from opsintel_dagster.orchestration.dependencies import Dependency
+from opsintel_dagster.orchestration.installation import Installation
+from opsintel_dagster.orchestration.receivers import open_route
+from opsintel_dagster.orchestration.work import TRIED_AGAIN
+
+DEPLOYMENT: Final = "deployment"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that trying again would do: to what, and why it stands still now."""
+
+    does: str
+    about: str
+    why: str
+
+
+def deployed(connection: Connection, outcome: str, fingerprint: str) -> None:
+    """Try what was given up under another declaration once more: the new one may be the remedy."""
+    found = batches.try_again(connection, outcome, by=DEPLOYMENT, unless_under=fingerprint)
+    is_stopped = _end_stop(connection, outcome, DEPLOYMENT)
+    if found or is_stopped:
+        reason = f"the declaration changed; {len(found)} batches are tried once more"
+        entries.append(connection, outcome, DEPLOYMENT, TRIED_AGAIN, outcome, reason)
+
+
+def decided(connection: Connection, outcome: str, actor: str, dependencies: list[str]) -> list[str]:
+    """Somebody wants everything that failed to be tried at once; returns the batches it is about.
+
+    The budget of the hour begins anew, and what is down is probed at once. It counts as a touch.
+    """
+    found = batches.try_again(connection, outcome, by=actor)
+    _end_stop(connection, outcome, actor)
+    breakers.probe_now(connection, dependencies, datetime.now(UTC))
+    reason = f"{len(found)} batches are tried once more"
+    entries.append(connection, outcome, actor, TRIED_AGAIN, outcome, reason)
+    entries.touched(connection, outcome, actor, TRIED_AGAIN, outcome)
+    return found
+
+
+def planned(connection: Connection, outcome: str, dependencies: list[str]) -> list[Step]:
+    """What `decided` would do now, in the order in which it matters."""
+    steps = []
+    opened = breakers.all_open(connection)
+    stopped = opened.get(outcome_breaker(outcome))
+    if stopped is not None:
+        steps.append(Step("start again", outcome, stopped.reason))
+    steps += [Step("probe", name, opened[name].reason) for name in dependencies if name in opened]
+    for row in batches.outstanding(connection, outcome):
+        if row.failure_class == "in_doubt":
+            steps.append(Step("leave alone", f"batch {row.id}", row.failure or ""))
+        elif row.given_up_under is not None:
+            steps.append(Step("try once more", f"batch {row.id}", row.failure or ""))
+        elif row.attempts:
+            steps.append(Step("try at once", f"batch {row.id}", row.failure or ""))
+        elif row.blocked_by:
+            steps.append(Step("go on with", f"batch {row.id}", f"held back by {row.blocked_by}"))
+        elif row.waits_for:
+            steps.append(Step("look whether to go on", f"batch {row.id}", row.waits_for))
+        else:
+            steps.append(Step("go on with", f"batch {row.id}", f"it is {row.state}"))
+    return steps
+
+
+def _end_stop(connection: Connection, outcome: str, by: str) -> bool:
+    for row in attempts.unsettled(connection, [outcome]):
+        if row.batch_id is None:
+            attempts.settle_stages(connection, outcome, [row.stage], datetime.now(UTC), by)
+    return breakers.close(connection, outcome_breaker(outcome))
+
+
+def dependencies_of(installation: Installation, compiled: Compiled) -> list[str]:
+    """The breakers an outcome may be held back by: its source, its receivers, the store."""
+    receivers = [
+        open_route(installation, compiled, route).dependency for route in compiled.outcome.handoff
+    ]
+    found = [
+        Dependency(BreakerKind.SOURCE, compiled.outcome.source.place),
+        Dependency(BreakerKind.STORE, installation.store.address),
+        *(Dependency(BreakerKind.RECEIVER, address) for address in receivers),
+    ]
+    return list(dict.fromkeys(one.name for one in found))
