@@ -54,7 +54,8 @@ def _of_step(event: dg.DagsterEvent) -> RunFailure:
 
 def _of_run(event: dg.DagsterEvent) -> RunFailure:
     said = link_of_text(None, event.message or "")
-    return RunFailure(None, (said, *_chain(event.job_failure_data.error)))
+    data = event.event_specific_data  # none of a run that was declared dead from outside
+    return RunFailure(None, (said, *_chain(getattr(data, "error", None))))
 
 
 def _chain(error: Any) -> tuple[Link, ...]:

@@ -7,7 +7,7 @@ from opsintel_dagster.healing import classify_links
 from opsintel_dagster.orchestration.run_failures import failures_of_run
 
 
-class Missing(Exception):
+class MissingError(Exception):
     pass
 
 
@@ -21,7 +21,7 @@ def wrapped() -> None:
 
 @dg.asset
 def broken() -> None:
-    raise Missing("first line\nsecond: line")
+    raise MissingError("first line\nsecond: line")
 
 
 @dg.asset(deps=[wrapped])
@@ -37,7 +37,7 @@ def test_the_failures_of_a_run_are_those_of_its_steps_with_their_chains(instance
     assert classify_links(found["wrapped"].links).failure_class == "permission"
     outer, inner = found["broken"].links
     assert outer.paths == ("dagster._core.errors.DagsterExecutionStepExecutionError",)
-    assert inner.paths == (f"{__name__}.Missing",)
+    assert inner.paths == (f"{__name__}.MissingError",)
     assert inner.message == "first line\nsecond: line"
 
 
