@@ -86,7 +86,7 @@ def _of_run(run_id: str) -> list[RunFailure]:
 
 def _of_text(file: Path | None) -> list[RunFailure]:
     is_stdin = file is None or str(file) == "-"
-    if is_stdin and sys.stdin.isatty():
+    if is_stdin and is_typed_by_hand():
         raise typer.BadParameter(
             "pipe a traceback in (`opsintel classify < run.log`), name a file, or write --run RUN"
         )
@@ -96,6 +96,11 @@ def _of_text(file: Path | None) -> list[RunFailure]:
         fix = "paste the traceback with its last line, `path.of.Class: message`"
         raise UnknownName("exception in", "stdin" if is_stdin else str(file), fix)
     return [RunFailure(None, links)]
+
+
+def is_typed_by_hand() -> bool:
+    """Whether nothing is piped in: somebody would wait for an answer that waits for them."""
+    return sys.stdin.isatty()
 
 
 def _rules_of(outcome: str | None, module: str | None) -> Sequence[FailureRule]:

@@ -29,27 +29,23 @@ class Verdict:
 def verdict_of(link: Link) -> Verdict | None:
     """What the shipped table says of the link, looked at alone.
 
-    The first of these that there is: a decisive row; a row with a message; the SQLSTATE; the HTTP
-    status; a row without a message, or the number of an OSError; a number in the message. Rows are
-    looked up for the class first and then for its ancestors. The row of a package comes after
-    those of its classes, and before ancestors from other packages.
+    A decisive row comes first. Else the first row that fits, of the class and then of its
+    ancestors; the row of a package comes after those of its classes, and before ancestors from
+    other packages. A row without a message gives way to what a number says more exactly: the
+    SQLSTATE, the HTTP status, and, where it is that of any OSError, the number of the system.
     """
     said = _STATEMENT.split(link.message, maxsplit=1)[0][:LONGEST_SEARCHED]
-    rows = [row for row in _rows_for(link.paths) if _fits(row, said)]
-    for row in rows:
-        if row.weight is Weight.DECISIVE:
-            return _of(row)
-    for row in rows:
-        if row.message is not None:
-            return _of(row)
+    fitting = [row for row in _rows_for(link.paths) if _fits(row, said)]
+    first = fitting[0] if fitting else None
+    decisive = next((row for row in fitting if row.weight is Weight.DECISIVE), None)
+    if decisive is not None:
+        return _of(decisive)
+    if first is not None and first.message is not None:
+        return _of(first)
     numbered = _of_sqlstate(link) or _of_status(link)
-    if numbered is not None:
-        return numbered
-    for row in rows:
-        if row.exception == "OSError" and link.errno in OF_ERRNO:
-            break
-        return _of(row)
-    return _of_errno(link)
+    if numbered is None and (first is None or first.exception == "OSError"):
+        numbered = _of_errno(link)
+    return numbered or (_of(first) if first is not None else None)
 
 
 def _of(row: ShippedRule) -> Verdict:

@@ -131,7 +131,7 @@ def _is_raised(found: re.Match[str]) -> bool:
     path = found["path"]
     name = path.rpartition(".")[2]
     is_known = bool(builtin_ancestors(name)) or _LOOKS_RAISED.search(name) is not None
-    is_class = "." in path and name[:1].isupper()
+    is_class = "." in path and (name[:1].isupper() or name.endswith("error"))
     return is_known or is_class
 
 

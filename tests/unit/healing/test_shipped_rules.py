@@ -5,7 +5,7 @@ import re
 import traceback
 
 import pytest
-from exceptions import SEEN, StateError, answered, faked
+from raised import SEEN, StateError, answered, faked
 
 from opsintel_dagster import errors
 from opsintel_dagster.healing import classify, classify_links

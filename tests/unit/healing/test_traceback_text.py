@@ -3,12 +3,22 @@
 import traceback
 
 import pytest
-from exceptions import SEEN
+from raised import SEEN
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opsintel_dagster.healing import classify, classify_links, links_of
 from opsintel_dagster.healing.traceback_text import link_of_stored, links_of_text
+
+
+def _again(error: BaseException) -> BaseException:
+    """The same class with the same words, and without a chain of its own."""
+    try:
+        made = type(error)(*error.args)
+    except TypeError:  # some of ours are built of more than they say
+        return RuntimeError(str(error))
+    return made if str(made) == str(error) else RuntimeError(str(error))
+
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp")))
 MESSAGES = st.lists(WORDS.map(str.strip), max_size=3).map("\n".join).map(str.strip)
@@ -19,19 +29,8 @@ FRESH = st.one_of(
         MESSAGES.filter(lambda said: "\n|" not in f"\n{said}".replace(" ", "")),
     ),
     st.sampled_from([13, 28, 104, 110]).map(lambda number: OSError(number, "said the system")),
-    st.sampled_from([error for error, _ in SEEN]).map(
-        lambda error: _again(error),
-    ),
+    st.sampled_from([error for error, _ in SEEN]).map(_again),
 )
-
-
-def _again(error: BaseException) -> BaseException:
-    """The same class with the same words, and without a chain of its own."""
-    try:
-        made = type(error)(*error.args)
-    except TypeError:  # some of ours are built of more than they say
-        return RuntimeError(str(error))
-    return made if str(made) == str(error) else RuntimeError(str(error))
 
 
 def join(errors: list[BaseException], causes: list[bool]) -> BaseException:
@@ -65,10 +64,8 @@ def test_a_message_of_many_lines_is_kept_whole() -> None:
 
 
 def test_a_group_and_its_members_are_read() -> None:
-    try:
-        raise ExceptionGroup("g", [OSError(28, "full"), ExceptionGroup("h", [KeyError("k")])])
-    except ExceptionGroup as group:
-        text = "".join(traceback.format_exception(group))
+    group = ExceptionGroup("g", [OSError(28, "full"), ExceptionGroup("h", [KeyError("k")])])
+    text = "".join(traceback.format_exception(group))
     names = [link.name for link in links_of_text(text)]
     assert names == ["ExceptionGroup", "OSError", "ExceptionGroup", "KeyError"]
 

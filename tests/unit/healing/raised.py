@@ -3,6 +3,7 @@
 import errno
 import socket
 import ssl
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -22,7 +23,7 @@ def faked(module: str, name: str, *bases: type[BaseException]) -> Any:
 
 def chained(*errors: BaseException) -> BaseException:
     """The first, caused by the second, and so on."""
-    for outer, inner in zip(errors, errors[1:], strict=False):
+    for outer, inner in pairwise(errors):
         outer.__cause__ = inner
         outer.__suppress_context__ = True
     return errors[0]
