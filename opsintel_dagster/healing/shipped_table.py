@@ -4,17 +4,14 @@ import builtins
 import errno
 import re
 from dataclasses import dataclass
-from functools import cache
-from typing import Final
+from functools import cache, lru_cache
 
 from opsintel_dagster.healing.failure import Link
+from opsintel_dagster.healing.message_facts import words_of
 from opsintel_dagster.healing.shipped_numbers import OF_ERRNO, class_of_sqlstate, class_of_status
-from opsintel_dagster.healing.shipped_rules import SHIPPED, ShippedRule, Weight
+from opsintel_dagster.healing.shipped_row import ShippedRule, Weight
+from opsintel_dagster.healing.shipped_rules import SHIPPED
 from opsintel_dagster.outcome.healing import FailureClass
-
-_STATEMENT: Final = re.compile(r"\n\[SQL: |\n\(Background on this error")
-"""Where SQLAlchemy begins to quote the statement and the values: no words about the failure."""
-LONGEST_SEARCHED: Final = 10_000
 
 
 @dataclass(frozen=True)
@@ -34,7 +31,7 @@ def verdict_of(link: Link) -> Verdict | None:
     other packages. A row without a message gives way to what a number says more exactly: the
     SQLSTATE, the HTTP status, and, where it is that of any OSError, the number of the system.
     """
-    said = _STATEMENT.split(link.message, maxsplit=1)[0][:LONGEST_SEARCHED]
+    said = words_of(link.message)
     fitting = [row for row in _rows_for(link.paths) if _fits(row, said)]
     first = fitting[0] if fitting else None
     decisive = next((row for row in fitting if row.weight is Weight.DECISIVE), None)
@@ -92,7 +89,7 @@ def _table() -> tuple[dict[str | None, list[ShippedRule]], dict[str, list[Shippe
     return by_path, by_name
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _rows_for(paths: tuple[str, ...]) -> tuple[ShippedRule, ...]:
     """The rows of a class and of its ancestors, the most specific first."""
     by_path, by_name = _table()

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import requests
-from raised import answered, chained, faked, httpx_answered, os_error
 from hypothesis import given
 from hypothesis import strategies as st
+from raised import answered, chained, faked, httpx_answered, os_error
 
 from opsintel_dagster.errors import DeliveryRefused, ReceiverDown, SourceUnreadable
 from opsintel_dagster.healing import Link, classify, classify_links, links_of

@@ -1,16 +1,20 @@
 """What the shipped table says of exceptions as libraries raise them."""
 
+import importlib
 import inspect
 import re
 import traceback
+from contextlib import suppress
 
 import pytest
 from raised import SEEN, StateError, answered, faked
 
 from opsintel_dagster import errors
-from opsintel_dagster.healing import classify, classify_links
+from opsintel_dagster.healing import Link, classify, classify_links
+from opsintel_dagster.healing.chains import class_path
 from opsintel_dagster.healing.shipped_rules import SHIPPED
 from opsintel_dagster.healing.traceback_text import links_of_text
+from opsintel_dagster.outcome import SYMPTOM_RULES, FailureClass, FailureRule
 
 NAMES = [f"{type(error).__name__}-{str(error)[:30]}-{expected}" for error, expected in SEEN]
 
@@ -64,6 +68,39 @@ def test_every_row_can_decide_and_none_is_written_twice() -> None:
         re.compile(message or "")
 
 
+def there_at(path: str) -> object:
+    """What stands at a dotted path: a package, or a class in one."""
+    with suppress(ModuleNotFoundError):
+        return importlib.import_module(path)
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module or "builtins"), name)
+
+
+INSTALLED = {
+    *("opsintel_dagster", "socket", "ssl", "json", "http", "urllib", "csv", "_csv", "gzip", "zlib"),
+    *("sqlalchemy", "psycopg2", "psycopg", "sqlite3", "requests", "httpx", "httpcore", "urllib3"),
+    *("fsspec", "polars", "pandera", "dagster", "asyncio", "concurrent", "zipfile"),
+}
+
+
+@pytest.mark.parametrize("top", sorted(INSTALLED))
+def test_what_the_table_names_is_there_under_that_path(top: str) -> None:
+    paths = {row.exception for row in SHIPPED if (row.exception or "").split(".")[0] == top}
+    assert paths
+    for path in sorted(filter(None, paths)):
+        there = there_at(path)
+        if isinstance(there, type):
+            assert path in {class_path(there), "csv.Error", "ssl.CertificateError"}, path
+
+
+def test_a_symptom_is_drift_and_its_rule_may_be_named_by_an_outcome() -> None:
+    link = Link((SYMPTOM_RULES["volume"],), "3 records, of 1,000 to 1,200")
+    assert classify_links([link]).failure_class == "drift"
+    assert classify_links([link]).reason == "volume: 3 records, of 1,000 to 1,200"
+    rule = FailureRule(exception="arrival.volume", failure_class=FailureClass.TRANSIENT)
+    assert classify_links([link], (rule,)).failure_class == "transient"
+
+
 def test_a_refusal_of_ours_is_one_whatever_its_cause_or_its_words() -> None:
     refused = errors.DeliveryRefused("desk", "503 Service Unavailable")
     refused.__cause__ = answered(429)
@@ -74,6 +111,9 @@ def test_the_values_of_a_statement_are_no_words_about_the_failure() -> None:
     made = faked("sqlalchemy.exc", "ProgrammingError")
     said = "(driver) odd\n[SQL: INSERT]\n[parameters: ('permission denied',)]"
     assert classify(made(said)).failure_class == "bug"
+    taken = faked("psycopg2.errors", "UniqueViolation")
+    said = "duplicate key\nDETAIL: Key (note)=(HTTP 503 Service Unavailable) already exists."
+    assert classify(taken(said)).failure_class == "refused"
 
 
 def test_a_class_whose_module_nobody_kept_is_found_by_its_name() -> None:

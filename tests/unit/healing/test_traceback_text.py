@@ -3,9 +3,9 @@
 import traceback
 
 import pytest
-from raised import SEEN
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from raised import SEEN
 
 from opsintel_dagster.healing import classify, classify_links, links_of
 from opsintel_dagster.healing.traceback_text import link_of_stored, links_of_text
