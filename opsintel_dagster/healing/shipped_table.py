@@ -91,13 +91,17 @@ def _table() -> tuple[dict[str | None, list[ShippedRule]], dict[str, list[Shippe
 
 @lru_cache(maxsize=1024)
 def _rows_for(paths: tuple[str, ...]) -> tuple[ShippedRule, ...]:
-    """The rows of a class and of its ancestors, the most specific first."""
+    """The rows of a class and of its ancestors, the most specific first.
+
+    Of a bare name only the rows of a class can be found, not those of its package; a name that
+    Python itself has is Python's.
+    """
     by_path, by_name = _table()
     if not paths:
         return tuple(by_path[None])
     if len(paths) == 1 and "." not in paths[0]:
         ancestors = builtin_ancestors(paths[0])
-        if not ancestors:  # Dagster keeps the name of a class, and not always its module
+        if not ancestors:  # Dagster stores the name of a class apart from its module
             return tuple(by_name.get(paths[0], ()))
         paths = ancestors
     rows: list[ShippedRule] = []

@@ -47,6 +47,16 @@ def test_a_run_that_succeeded_or_is_unknown_has_no_failures(instance):
     assert failures_of_run(instance, "no-such-run") == []
 
 
+def test_a_step_that_was_tried_again_has_failed_once(instance):
+    @dg.asset(retry_policy=dg.RetryPolicy(max_retries=1))
+    def stubborn() -> None:
+        raise TimeoutError
+
+    result = dg.materialize([stubborn], instance=instance, raise_on_error=False)
+    [failure] = failures_of_run(instance, result.run_id)
+    assert classify_links(failure.links).failure_class == "transient"
+
+
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
