@@ -1,6 +1,7 @@
 """The commands, their arguments and what they exit with; each imports its work when it runs."""
 
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -179,6 +180,33 @@ def doctor(module: Module = None, as_json: Json = False) -> None:
     from opsintel_dagster.cli.doctor import doctor as examine  # noqa: PLC0415
 
     _exit(is_fine=examine(module=module, as_json=as_json))
+
+
+@app.command()
+def classify(
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="FILE", exists=True, dir_okay=False, allow_dash=True, help="Else stdin."
+        ),
+    ] = None,
+    run: Annotated[
+        str | None, typer.Option(metavar="RUN", help="The failures of this run of Dagster.")
+    ] = None,
+    outcome: Annotated[
+        str | None,
+        typer.Option(metavar="OUTCOME", help="Its `healing.failures` come before our rules."),
+    ] = None,
+    module: Module = None,
+    as_json: Json = False,
+) -> None:
+    """Say of which class a failure is, why, and what is done about it.
+
+    Reads a traceback, or the log of a run. Exits with 1 if there is no failure in it.
+    """
+    from opsintel_dagster.cli.classify import classify as explain  # noqa: PLC0415
+
+    explain(file, run=run, outcome=outcome, module=module, as_json=as_json)
 
 
 @app.command()

@@ -24,8 +24,9 @@ from typing import Final
 
 from opsintel_dagster.healing.chains import links_of
 from opsintel_dagster.healing.failure import Failure, Link, reason_of
-from opsintel_dagster.healing.shipped_rules import Weight
-from opsintel_dagster.healing.shipped_table import LONGEST_SEARCHED, builtin_ancestors, verdict_of
+from opsintel_dagster.healing.message_facts import LONGEST_SEARCHED
+from opsintel_dagster.healing.shipped_row import Weight
+from opsintel_dagster.healing.shipped_table import builtin_ancestors, verdict_of
 from opsintel_dagster.outcome.healing import FailureClass, FailureRule
 
 __all__ = ["TRIED_AGAIN", "Decision", "classify", "classify_links", "decide", "links_of"]
@@ -112,7 +113,7 @@ def fits(rule: FailureRule, link: Link) -> bool:
     name must fit.
     """
     if rule.message is not None:
-        said = link.message[:LONGEST_SEARCHED]
+        said = link.message[:LONGEST_SEARCHED]  # all of it: whoever wrote the rule knows why
         if re.search(rule.message, said, re.IGNORECASE) is None:
             return False
     return rule.exception is None or any(_names(rule.exception, path) for path in _known(link))

@@ -9,7 +9,8 @@ from typing import Final
 
 LONGEST_WAIT: Final = timedelta(days=1)
 LONGEST_SEARCHED: Final = 10_000
-"""Characters of a message; what comes after is data more often than words."""
+_STATEMENT: Final = re.compile(r"\n\[SQL: |\n\(Background on this error")
+"""Where SQLAlchemy begins to quote the statement and the values."""
 
 _PHRASES: Final = "|".join(re.escape(one.phrase) for one in HTTPStatus if one >= 400)
 _STATUS: Final = re.compile(
@@ -39,10 +40,20 @@ class Facts:
     errno: int | None
 
 
+def words_of(message: str) -> str:
+    """What is searched of a message: no statement, no values, and not what goes on for ever."""
+    return _STATEMENT.split(message[:LONGEST_SEARCHED], maxsplit=1)[0]
+
+
 def facts_of(message: str) -> Facts:
-    """The numbers of a message."""
-    text = message[:LONGEST_SEARCHED]
-    status, after, errno = _STATUS.search(text), _RETRY_AFTER.search(text), _ERRNO.search(text)
+    """The numbers of a message.
+
+    A status counts in the first line only: databases quote the values of a record below it, and
+    a record may well hold the words `HTTP 503`.
+    """
+    text = words_of(message)
+    status = _STATUS.search(text.partition("\n")[0])
+    after, errno = _RETRY_AFTER.search(text), _ERRNO.search(text)
     return Facts(
         status=int(next(filter(None, status.groups()))) if status else None,
         retry_after=wait_of(after[1]) if after else None,

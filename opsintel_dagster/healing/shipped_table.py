@@ -4,17 +4,14 @@ import builtins
 import errno
 import re
 from dataclasses import dataclass
-from functools import cache
-from typing import Final
+from functools import cache, lru_cache
 
 from opsintel_dagster.healing.failure import Link
+from opsintel_dagster.healing.message_facts import words_of
 from opsintel_dagster.healing.shipped_numbers import OF_ERRNO, class_of_sqlstate, class_of_status
-from opsintel_dagster.healing.shipped_rules import SHIPPED, ShippedRule, Weight
+from opsintel_dagster.healing.shipped_row import ShippedRule, Weight
+from opsintel_dagster.healing.shipped_rules import SHIPPED
 from opsintel_dagster.outcome.healing import FailureClass
-
-_STATEMENT: Final = re.compile(r"\n\[SQL: |\n\(Background on this error")
-"""Where SQLAlchemy begins to quote the statement and the values: no words about the failure."""
-LONGEST_SEARCHED: Final = 10_000
 
 
 @dataclass(frozen=True)
@@ -29,27 +26,23 @@ class Verdict:
 def verdict_of(link: Link) -> Verdict | None:
     """What the shipped table says of the link, looked at alone.
 
-    The first of these that there is: a decisive row; a row with a message; the SQLSTATE; the HTTP
-    status; a row without a message, or the number of an OSError; a number in the message. Rows are
-    looked up for the class first and then for its ancestors. The row of a package comes after
-    those of its classes, and before ancestors from other packages.
+    A decisive row comes first. Else the first row that fits, of the class and then of its
+    ancestors; the row of a package comes after those of its classes, and before ancestors from
+    other packages. A row without a message gives way to what a number says more exactly: the
+    SQLSTATE, the HTTP status, and, where it is that of any OSError, the number of the system.
     """
-    said = _STATEMENT.split(link.message, maxsplit=1)[0][:LONGEST_SEARCHED]
-    rows = [row for row in _rows_for(link.paths) if _fits(row, said)]
-    for row in rows:
-        if row.weight is Weight.DECISIVE:
-            return _of(row)
-    for row in rows:
-        if row.message is not None:
-            return _of(row)
+    said = words_of(link.message)
+    fitting = [row for row in _rows_for(link.paths) if _fits(row, said)]
+    first = fitting[0] if fitting else None
+    decisive = next((row for row in fitting if row.weight is Weight.DECISIVE), None)
+    if decisive is not None:
+        return _of(decisive)
+    if first is not None and first.message is not None:
+        return _of(first)
     numbered = _of_sqlstate(link) or _of_status(link)
-    if numbered is not None:
-        return numbered
-    for row in rows:
-        if row.exception == "OSError" and link.errno in OF_ERRNO:
-            break
-        return _of(row)
-    return _of_errno(link)
+    if numbered is None and (first is None or first.exception == "OSError"):
+        numbered = _of_errno(link)
+    return numbered or (_of(first) if first is not None else None)
 
 
 def _of(row: ShippedRule) -> Verdict:
@@ -96,15 +89,19 @@ def _table() -> tuple[dict[str | None, list[ShippedRule]], dict[str, list[Shippe
     return by_path, by_name
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _rows_for(paths: tuple[str, ...]) -> tuple[ShippedRule, ...]:
-    """The rows of a class and of its ancestors, the most specific first."""
+    """The rows of a class and of its ancestors, the most specific first.
+
+    Of a bare name only the rows of a class can be found, not those of its package; a name that
+    Python itself has is Python's.
+    """
     by_path, by_name = _table()
     if not paths:
         return tuple(by_path[None])
     if len(paths) == 1 and "." not in paths[0]:
         ancestors = builtin_ancestors(paths[0])
-        if not ancestors:  # Dagster keeps the name of a class, and not always its module
+        if not ancestors:  # Dagster stores the name of a class apart from its module
             return tuple(by_name.get(paths[0], ()))
         paths = ancestors
     rows: list[ShippedRule] = []

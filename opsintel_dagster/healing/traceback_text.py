@@ -52,6 +52,18 @@ def links_of_text(text: str) -> tuple[Link, ...]:
     return (*chain, *members)
 
 
+def link_of_stored(message: str, class_name: str | None) -> Link:
+    """A link of an exception that Dagster stored: its class, and `path: message` as printed.
+
+    The bare name is kept where the message does not begin with the class.
+    """
+    first, _, more = message.partition("\n")
+    found = _EXCEPTION.match(first)
+    if found is not None and class_name and found["path"].rpartition(".")[2] == class_name:
+        return _link(found, more.split("\n"))
+    return link_of_text(class_name, message.strip())
+
+
 def _sections(text: str) -> Iterator[tuple[bool, list[str]]]:
     """The lines of a text, and of each member of a group in it, without the frame around them."""
     lines: list[str] = []
@@ -119,7 +131,7 @@ def _is_raised(found: re.Match[str]) -> bool:
     path = found["path"]
     name = path.rpartition(".")[2]
     is_known = bool(builtin_ancestors(name)) or _LOOKS_RAISED.search(name) is not None
-    is_class = "." in path and name[:1].isupper()
+    is_class = "." in path and (name[:1].isupper() or name.endswith("error"))
     return is_known or is_class
 
 

@@ -75,6 +75,14 @@ def last_checks(
     return records
 
 
+def failure_events(instance: dg.DagsterInstance, run_id: str) -> Iterator[dg.DagsterEvent]:
+    """The events by which steps of a run failed for good, and the run itself, oldest first."""
+    kinds = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
+    for entry in instance.all_logs(run_id, of_type=kinds):
+        if entry.dagster_event is not None:
+            yield entry.dagster_event
+
+
 def freshness_states(
     instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey]
 ) -> dict[dg.AssetKey, FreshnessState]:

@@ -198,6 +198,6 @@ def test_a_released_name_may_be_claimed_by_another_location(
 def test_version_and_help_are_there(opsintel: Run) -> None:
     assert opsintel("--version").stdout.startswith("opsintel 0.")
     shown = opsintel("--help").stdout
-    for command in ("status", "trace", "cases", "drain", "doctor", "demo", "release"):
+    for command in ("status", "trace", "cases", "drain", "doctor", "demo", "release", "classify"):
         assert f"  {command}" in shown
     assert "0 fine" in shown
