@@ -29,7 +29,10 @@ TREATMENTS: Final = {
         "tried again across runs; while the breaker of the dependency is open, by one probe"
     ),
     FailureClass.PERMISSION: f"{_NEVER}; somebody has to let us in",
-    FailureClass.UNREADABLE: f"{_NEVER}; it is set aside and blocks nobody",
+    FailureClass.UNREADABLE: (
+        "an arrival is set aside and blocks nobody; a stored file is tried again across runs "
+        "within `attempts_per_batch`, then a case"
+    ),
     FailureClass.CONTRACT: f"{_NEVER}; declaration and data have to be brought together",
     FailureClass.DRIFT: "held whole until somebody decides",
     FailureClass.REFUSED: "the refused records are found and set aside, the rest is delivered",

@@ -5,6 +5,8 @@
 2. Else a link that is decisive: whoever raised `DeliveryRefused`, `ContractError`, `LeaseLost` or
    stopped the process knew the cause and said what it is. Of several, the outermost.
 3. Else the innermost link that says what happened: a root cause says more than what wraps it.
+   But below a place that is down, nothing is a bug or a misfit of ours: what looks like one (a file
+   where the folder should be mounted) is over when the place is back.
 4. Else the innermost that says where it happened, such as `ReceiverDown` or a file that is absent.
 5. Else the innermost error of Python itself, such as a KeyError: often it is only what was tried
    first, as in `except KeyError: fetch()`.
@@ -39,6 +41,7 @@ TRIED_AGAIN: Final = frozenset(
         FailureClass.UNKNOWN,
     }
 )
+_ONLY_OURS_TO_SAY: Final = frozenset({FailureClass.CONTRACT, FailureClass.BUG})
 NO_RULE: Final = "no rule fits"
 
 
@@ -102,6 +105,10 @@ def _by_shipped_rules(links: Sequence[Link]) -> Decision:
     if not found:
         return Decision(FailureClass.UNKNOWN, NO_RULE, None)
     _, _, place, verdict = min(found, key=lambda one: one[:2])
+    if verdict.weight is not Weight.DECISIVE and verdict.failure_class in _ONLY_OURS_TO_SAY:
+        for _, _, above, wrapper in found:
+            if above < place and wrapper.failure_class is FailureClass.DEPENDENCY_DOWN:
+                return Decision(wrapper.failure_class, wrapper.rule, place)
     return Decision(verdict.failure_class, verdict.rule, place)
 
 

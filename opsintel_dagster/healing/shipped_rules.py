@@ -44,6 +44,8 @@ OWN: Final = (
         CONTRACT,
         Weight.DECISIVE,
     ),
+    ShippedRule(f"{_OURS}.ReceiverUnfit", NOT_ALLOWED, PERMISSION, Weight.DECISIVE),
+    *rows(named(_OURS, "ReceiverUnfit"), CONTRACT, Weight.DECISIVE),
     *rows(named(_OURS, "LeaseLost SourceVanished"), TRANSIENT, Weight.DECISIVE),
     ShippedRule(f"{_OURS}.StoreError", r"not what was written|differs|is not there", UNREADABLE),
     ShippedRule(f"{_OURS}.LedgerError", r"is at revision", CONTRACT, Weight.DECISIVE),
