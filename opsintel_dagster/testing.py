@@ -31,9 +31,9 @@ from opsintel_dagster.ledger.ids import stable_id
 from opsintel_dagster.orchestration.compiled import Compiled, compile_outcomes
 from opsintel_dagster.orchestration.drain import Drain, DrainReport
 from opsintel_dagster.orchestration.installation import Installation
+from opsintel_dagster.orchestration.quarantine_report import open_cases_of
 from opsintel_dagster.orchestration.reading import closed_rows, read
 from opsintel_dagster.orchestration.reports import Conservation, OpenCase
-from opsintel_dagster.orchestration.stage_verified import open_cases_of
 from opsintel_dagster.outcome import (
     NOWHERE,
     FilesSource,

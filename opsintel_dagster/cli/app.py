@@ -172,6 +172,26 @@ def drain(
 
 
 @app.command()
+def heal(
+    outcome: Annotated[str, typer.Argument(metavar="OUTCOME", help="Its name.")],
+    is_dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")
+    ] = False,
+    module: Module = None,
+    as_json: Json = False,
+) -> None:
+    """Try everything that failed once more, now.
+
+    Shows the plan first: what was given up is given another round of attempts, what is down is
+    probed, and the outcome is drained. Counts as a decision of yours. Exits with 1 if something
+    failed again.
+    """
+    from opsintel_dagster.cli.heal import heal as run  # noqa: PLC0415
+
+    _exit(is_fine=run(outcome, is_dry_run=is_dry_run, module=module, as_json=as_json))
+
+
+@app.command()
 def doctor(module: Module = None, as_json: Json = False) -> None:
     """Look whether everything is there that a drain needs.
 

@@ -22,6 +22,7 @@ from opsintel_dagster.orchestration.keys import STAGE_TAG, asset_key, op_name
 from opsintel_dagster.orchestration.reports import Stage, StageReport
 from opsintel_dagster.orchestration.shown import Shown, shown
 from opsintel_dagster.orchestration.specs import outcome_specs
+from opsintel_dagster.orchestration.unresolved import report_unresolved
 
 Execute: TypeAlias = Callable[[dg.AssetExecutionContext, Compiled, Stage], StageReport]
 """Drains one stage of an outcome inside a step."""
@@ -94,6 +95,9 @@ def _stage_assets(
             context.log.warning(f"skipped: {report.skipped}")
         for subject, reason in report.failures.items():
             context.log.warning(f"{subject}: {reason}")
+        if stage is Stage.DELIVERED and not report.skipped:  # the quarantine's check spoke before
+            with Installation.open() as installation:
+                report_unresolved(context.instance, installation, [compiled])
         later: list[str] = []
         if report.downstream is not None:
             later = assets_downstream(context, asset_key(compiled.name, names[-1]))

@@ -12,7 +12,7 @@ from sqlalchemy import Row
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
 from opsintel_dagster.errors import LeaseLost, LedgerError, ReferenceDown, StoreError
-from opsintel_dagster.healing import Failure, classify
+from opsintel_dagster.healing import Failure
 from opsintel_dagster.healing.retry_plan import IN_PLACE, OF_A_DEPENDENCY, plan
 from opsintel_dagster.ledger import attempts, batches, entries
 from opsintel_dagster.ledger.breakers import BreakerKind
@@ -58,7 +58,7 @@ def attempt(
     except (LeaseLost, LedgerError, ReferenceDown):
         raise
     except Exception as error:  # noqa: BLE001  # the classes tell what it is; the others go on
-        failure = classify(error, work.rules)
+        failure = work.classify(error)
         dependency = store if isinstance(error, StoreError) else None
         failures[batch.id] = failed(work, stage, batch, failure, dependency)
         return False
@@ -101,13 +101,13 @@ def patiently(work: Work, act: Callable[[], T]) -> T:
     def passes_soon(error: BaseException) -> bool:
         if isinstance(error, LeaseLost | ReferenceDown) or not isinstance(error, Exception):
             return False
-        failure = classify(error, work.rules)
+        failure = work.classify(error)
         asked = failure.retry_after.total_seconds() if failure.retry_after else 0.0
         return failure.failure_class in IN_PLACE and asked <= work.patience_seconds
 
     def pause(state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome is not None else None
-        wanted = classify(error, work.rules).retry_after if error is not None else None
+        wanted = work.classify(error).retry_after if error is not None else None
         return max(_BACKOFF(state), wanted.total_seconds() if wanted is not None else 0.0)
 
     def is_over(_state: RetryCallState) -> bool:

@@ -39,6 +39,7 @@ def _described(compiled: Compiled, asset: str) -> Iterator[tuple[str, str]]:
         yield "all_routed", "The decision table has a row for every verified record."
     elif asset == "delivered":
         yield "confirmed", "Every receiver confirmed what was handed to it."
+        yield "dependencies", "No breaker of the source, the store or a receiver is open."
     elif asset == "promise":
         yield "conservation", "Every record that arrived is in exactly one place, counted there."
         yield "deadline", f"Nothing outstanding is older than promised: {outcome.promise}"

@@ -8,6 +8,7 @@ import dagster as dg
 
 from opsintel_dagster.orchestration.assets import outcome_assets
 from opsintel_dagster.orchestration.compiled import compile_outcomes
+from opsintel_dagster.orchestration.healer import healer_sensor
 from opsintel_dagster.orchestration.sensors import arrivals_sensor, drain_job
 from opsintel_dagster.outcome import Outcome
 
@@ -22,8 +23,8 @@ def build_defs(
 ) -> dg.Definitions:
     """Compile outcomes into the definitions of a code location.
 
-    It may be called several times in one code location and its results merged: job and sensor
-    are the same objects each time, and both find the outcomes by themselves.
+    It may be called several times in one code location and its results merged: job and sensors
+    are the same objects each time, and find the outcomes by themselves.
 
     Args:
         outcomes: The outcomes.
@@ -50,5 +51,5 @@ def build_defs(
 
 
 def location_defs() -> dg.Definitions:
-    """What a code location has once, whatever the number of its outcomes: job and sensor."""
-    return dg.Definitions(jobs=[drain_job()], sensors=[arrivals_sensor()])
+    """What a code location has once, whatever the number of its outcomes: job and sensors."""
+    return dg.Definitions(jobs=[drain_job()], sensors=[arrivals_sensor(), healer_sensor()])

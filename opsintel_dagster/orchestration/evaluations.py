@@ -12,7 +12,12 @@ import dagster as dg
 
 from opsintel_dagster.orchestration.compiled import Compiled
 from opsintel_dagster.orchestration.keys import check_name
-from opsintel_dagster.orchestration.metadata import MetadataDict, count_table, reason_table
+from opsintel_dagster.orchestration.metadata import (
+    MetadataDict,
+    count_table,
+    failing_table,
+    reason_table,
+)
 from opsintel_dagster.orchestration.reports import (
     ArrivalsReport,
     DeliveredReport,
@@ -105,7 +110,10 @@ def rule_evaluations(compiled: Compiled, report: VerifiedReport) -> list[Evaluat
 
 def unresolved_evaluation(report: VerifiedReport, downstream: MetadataDict) -> Evaluation:
     """What stays open until somebody decides or the cause heals; `downstream` waits for it."""
-    stopped = len(report.held) + len(report.waiting) + len(report.failures)
+    troubles = report.troubles
+    given_up = troubles.given_up
+    failing = {name: why for name, why in report.failures.items() if name not in given_up}
+    stopped = len(report.held) + len(report.waiting) + len(failing) + len(given_up)
     held = {
         report.held_names.get(arrival, arrival): f"held because of {', '.join(rules)}"
         for arrival, rules in report.held.items()
@@ -115,21 +123,24 @@ def unresolved_evaluation(report: VerifiedReport, downstream: MetadataDict) -> E
         modes[case.failure_mode] = modes.get(case.failure_mode, 0) + case.rows
     return Evaluation(
         "unresolved",
-        passed=not (report.cases or stopped),
-        severity=ERROR if stopped else WARN,
+        passed=not (report.cases or stopped or troubles.stopped),
+        severity=ERROR if stopped or troubles.stopped else WARN,
         open=len(report.cases),
         description=sentence(
+            (troubles.stopped, "it has stopped and waits for a decision ({})"),
+            (len(given_up), "batches that wait for a decision: {:,}"),
             (_most(modes), "records in quarantine: {}"),
             (len(report.cases), "open cases: {:,}"),
             (len(report.held), "arrivals held: {:,}"),
             (len(report.waiting), "batches that wait: {:,}"),
-            (len(report.failures), "batches that failed and will be tried again: {:,}"),
+            (len(failing), "batches that failed and will be tried again: {:,}"),
             otherwise="Nothing is open",
         ),
         metadata={
             "open_records": sum(case.rows for case in report.cases),
             **count_table("failure_modes", "failure mode", modes),
-            **reason_table("stopped", "what", {**held, **report.waiting, **report.failures}),
+            **reason_table("stopped", "what", {**held, **report.waiting, **given_up, **failing}),
+            **(_next_action(report.outcome) if given_up or troubles.stopped else {}),
             **(downstream if report.held else {}),
         },
     )
@@ -163,11 +174,37 @@ def confirmed_evaluation(report: DeliveredReport) -> Evaluation:
         open=report.unconfirmed,
         description=sentence(
             (report.unconfirmed, "deliveries that are not confirmed: {:,}"),
-            (len(report.failures), "batches that failed and will be tried again: {:,}"),
+            (len(report.failures), "batches that failed: {:,}"),
             otherwise="Every delivery is confirmed",
         ),
-        metadata=reason_table("failures", "batch", report.failures),
+        metadata={
+            "refused": report.refused,
+            "attempts_failed_within_the_hour": report.troubles.spent,
+            "attempts_allowed_an_hour": report.troubles.budget,
+            **reason_table("failures", "batch", report.failures),
+            **failing_table(report.troubles.failing),
+        },
     )
+
+
+def dependencies_evaluation(report: DeliveredReport) -> Evaluation:
+    """Breakers that hold the outcome back: nothing is asked of what stands behind them."""
+    opened = report.troubles.breakers
+    return Evaluation(
+        "dependencies",
+        passed=not opened,
+        severity=ERROR,
+        open=len(opened),
+        description=sentence(
+            (", ".join(opened), "left alone until they are back: {}"),
+            otherwise="Source, store and receivers can be used",
+        ),
+        metadata=reason_table("breakers", "breaker", opened),
+    )
+
+
+def _next_action(outcome: str) -> MetadataDict:
+    return {"next_action": f"mend the reason, then: opsintel heal {outcome}"}
 
 
 def promise_evaluations(report: PromiseReport) -> list[Evaluation]:

@@ -10,12 +10,22 @@ ASSETS: Final = ("arrivals", "verified", "quarantine", "routed", "delivered", "p
 
 JOB_NAME: Final = "opsintel_drain"
 SENSOR_NAME: Final = "opsintel_arrivals"
+HEALER_NAME: Final = "opsintel_healer"
 
 TAG: Final = "opsintel"
 """On every asset of this package, without a value: `tag:opsintel` selects them all."""
 
 OUTCOME_TAG: Final = "opsintel/outcome"
 """On assets and runs: which outcome."""
+
+ATTEMPT_TAG: Final = "opsintel/attempt"
+"""On runs that try again: the how many-th attempt it is for what has failed most often."""
+
+FAILURE_CLASS_TAG: Final = "opsintel/failure_class"
+"""On runs that failed, and on those that try again: of which class the failure was."""
+
+HEALED_BY_TAG: Final = "opsintel/healed_by"
+"""On runs that try again: who started them."""
 
 STAGE_TAG: Final = "opsintel/stage"
 

@@ -5,6 +5,7 @@ contract marks as personal data is masked before it gets there.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Final, TypeAlias
 
 import dagster as dg
@@ -20,6 +21,7 @@ from opsintel_dagster.orchestration.reports import (
     RoutedReport,
     VerifiedReport,
 )
+from opsintel_dagster.orchestration.troubles import FailingBatch
 from opsintel_dagster.verification import mask_pii
 from opsintel_dagster.verification.masking import MASK
 
@@ -143,6 +145,27 @@ def reason_table(name: str, what: str, reasons: Mapping[str, str]) -> MetadataDi
     """A table of reasons; nothing where there are none."""
     rows = list(reasons.items())
     return {name: dg.MetadataValue.md(_markdown((what, "reason"), rows))} if rows else {}
+
+
+def failing_table(failing: Sequence[FailingBatch]) -> MetadataDict:
+    """The batches that did not come through: class, attempts, when the next one is due."""
+    rows = [
+        (
+            one.batch[:8],
+            one.state,
+            one.failure_class,
+            str(one.attempts),
+            "a decision" if one.is_given_up else _when(one.next_attempt_at),
+            one.reason,
+        )
+        for one in failing
+    ]
+    head = ("batch", "state", "class", "attempts", "next", "reason")
+    return {"attempts": dg.MetadataValue.md(_markdown(head, rows))} if rows else {}
+
+
+def _when(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at is not None else "when the breaker closes"
 
 
 def downstream_metadata(downstream: Downstream | None, assets: Sequence[str]) -> MetadataDict:

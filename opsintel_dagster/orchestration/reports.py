@@ -13,6 +13,7 @@ from typing import Final
 import polars as pl
 
 from opsintel_dagster.orchestration.downstream import Downstream
+from opsintel_dagster.orchestration.troubles import Troubles
 from opsintel_dagster.verification.baselines import Bounds
 from opsintel_dagster.verification.drift import Drift
 
@@ -34,14 +35,15 @@ class StageReport:
     """What all reports share.
 
     `skipped` says why the stage did nothing at all (another drain holds the lease), `stopped` why
-    the outcome attempts nothing until somebody decides; `failures`
-    names, per batch or arrival, what went wrong with it while the others went on. `downstream` is
-    what waits, where an arrival is held or may be.
+    the outcome attempts nothing until somebody decides; `failures` names, per batch or arrival,
+    what went wrong with it while the others went on. `downstream` is what waits, where an arrival
+    is held or may be; `troubles` are all that hold the outcome back now.
     """
 
     outcome: str
     skipped: str | None = None
     stopped: str | None = None
+    troubles: Troubles = field(default_factory=Troubles)
     downstream: Downstream | None = None
     failures: Mapping[str, str] = field(default_factory=dict)
 

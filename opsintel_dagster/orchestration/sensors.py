@@ -20,9 +20,18 @@ from opsintel_dagster.orchestration.compiled import Compiled
 from opsintel_dagster.orchestration.heartbeats import report_heartbeats
 from opsintel_dagster.orchestration.installation import Installation
 from opsintel_dagster.orchestration.instance import AssetJob, carried
-from opsintel_dagster.orchestration.keys import JOB_NAME, OUTCOME_TAG, SENSOR_NAME, TAG
+from opsintel_dagster.orchestration.keys import (
+    ATTEMPT_TAG,
+    FAILURE_CLASS_TAG,
+    HEALED_BY_TAG,
+    JOB_NAME,
+    OUTCOME_TAG,
+    SENSOR_NAME,
+    TAG,
+)
 from opsintel_dagster.orchestration.pacing import Pacing
-from opsintel_dagster.orchestration.waking import Polls, State, new_arrivals, states
+from opsintel_dagster.orchestration.polling import poll
+from opsintel_dagster.orchestration.waking import Polls, State, states
 
 INTERVAL_VARIABLE: Final = "OPSINTEL_SENSOR_SECONDS"
 DEFAULT_INTERVAL_SECONDS: Final = 30
@@ -81,8 +90,8 @@ def arrivals_sensor() -> dg.SensorDefinition:
                 keys.setdefault(compiled.name, []).append(key)
                 outcomes[compiled.name] = compiled
         with Installation.open() as installation:
-            poll = partial(_poll, instance=context.instance)
-            looks = polls.look(list(outcomes.values()), poll, POLL_SECONDS)
+            ask = partial(_poll, instance=context.instance)
+            looks = polls.look(list(outcomes.values()), ask, POLL_SECONDS)
             found = states(installation, list(outcomes.values()), looks)
         return _answer(context, outcomes, keys, found)
 
@@ -106,7 +115,7 @@ def _poll(compiled: Compiled, instance: dg.DagsterInstance) -> list[Sighting]:
     """One poll in a thread of its own, which may outlive the tick: it opens what it needs."""
     with Installation.open() as installation:
         opener = feed_opener(instance, installation.settings.root)
-        return new_arrivals(compiled, installation, opener)
+        return poll(compiled, installation, opener)
 
 
 def _answer(
@@ -128,7 +137,7 @@ def _answer(
     for one in waiting[:MOST_REQUESTS]:
         context.log.info(f"{one.name}: {one.reason}")
         pacing.asked(one.name, one.digest, now)
-        requests.append(run_request(outcomes[one.name], keys[one.name]))
+        requests.append(run_request(outcomes[one.name], keys[one.name], one))
     pacing.forget({one.name for one in found if one.reason})
     for one in found:
         if one.source_error:
@@ -138,11 +147,17 @@ def _answer(
     return dg.SensorResult(run_requests=requests, cursor=pacing.write(), skip_reason=reason)
 
 
-def run_request(compiled: Compiled, keys: Sequence[dg.AssetKey]) -> dg.RunRequest:
-    """A run of the shared job with the assets of one outcome."""
+def run_request(
+    compiled: Compiled, keys: Sequence[dg.AssetKey], state: State, healed_by: str = SENSOR_NAME
+) -> dg.RunRequest:
+    """A run of the shared job with the assets of one outcome; its tags say if it tries again."""
+    again = {ATTEMPT_TAG: str(state.attempt), HEALED_BY_TAG: healed_by}
+    if state.failure_class:
+        again[FAILURE_CLASS_TAG] = state.failure_class
     return dg.RunRequest(
         asset_selection=sorted(keys),
         tags={
+            **(again if state.attempt > 1 else {}),
             OUTCOME_TAG: compiled.name,
             "dagster/priority": str(round(compiled.outcome.cost_per_hour)),
             "dagster/max_runtime": str(round(longest_runtime(compiled).total_seconds())),
@@ -179,6 +194,8 @@ def _why_nothing(found: Sequence[State], busy: set[str]) -> str:
     if not found:
         return "This code location declares no outcome."
     paced = [one.name for one in found if one.reason and one.name not in busy]
+    stopped = [one.name for one in found if one.stopped]
     parts = [f"already running: {', '.join(sorted(busy))}"] if busy else []
     parts += [f"tried a moment ago: {', '.join(sorted(paced))}"] if paced else []
+    parts += [f"stopped or not due yet: {', '.join(sorted(stopped))}"] if stopped else []
     return "; ".join(parts) or f"Nothing is outstanding in {len(found)} outcomes."

@@ -103,7 +103,7 @@ def _delivered(report: DeliveredReport) -> Shown:
     return Shown(
         "delivered",
         tells.delivered_metadata(report) if report.delivered else None,
-        (says.confirmed_evaluation(report),),
+        (says.confirmed_evaluation(report), says.dependencies_evaluation(report)),
         data_version=report.data_version,
     )
 

@@ -12,7 +12,6 @@ import polars as pl
 
 from opsintel_dagster.crashpoints import reached
 from opsintel_dagster.errors import SourceDown, SourceUnreadable, SourceVanished
-from opsintel_dagster.healing import classify
 from opsintel_dagster.ingestion import ArrivalSource, Sighting
 from opsintel_dagster.ledger import arrivals, batches, cases, entries
 from opsintel_dagster.ledger.arrivals import ArrivalState, NewArrival
@@ -112,7 +111,7 @@ def claim(work: Work) -> ArrivalsReport:
             _register(work, group, history, tally)
     except SourceDown as error:
         source_down = str(error)
-        work.breakers.is_down(dependency, classify(error, work.rules))
+        work.breakers.is_down(dependency, work.classify(error))
     _settle_unreadable(work)
     downstream = None
     if any(one.held or one.drifts for one in tally.symptoms):

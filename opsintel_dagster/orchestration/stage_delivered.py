@@ -16,7 +16,7 @@ from sqlalchemy import Row
 from opsintel_dagster.crashpoints import reached
 from opsintel_dagster.errors import LeaseLost, LedgerError
 from opsintel_dagster.handoff import Receiver
-from opsintel_dagster.healing import Failure, classify
+from opsintel_dagster.healing import Failure
 from opsintel_dagster.healing.retry_plan import LATER, OF_A_DEPENDENCY
 from opsintel_dagster.ledger import arrivals, batches, deliveries, entries
 from opsintel_dagster.ledger.batches import BatchState, Role
@@ -27,6 +27,7 @@ from opsintel_dagster.orchestration.dependencies import Dependency
 from opsintel_dagster.orchestration.handing_over import Handover, of_route
 from opsintel_dagster.orchestration.receivers import open_route
 from opsintel_dagster.orchestration.reports import DeliveredReport, Stage
+from opsintel_dagster.orchestration.troubles import troubles_of
 from opsintel_dagster.orchestration.work import Work
 from opsintel_dagster.outcome import NOWHERE
 
@@ -127,7 +128,7 @@ def _hand_over(work: Work, handovers: Sequence[Handover]) -> Obstacles:
         except (LeaseLost, LedgerError):
             raise
         except Exception as error:  # noqa: BLE001  # the classes tell what it is; other routes go on
-            obstacles.failed.append((classify(error, work.rules), dependency))
+            obstacles.failed.append((work.classify(error), dependency))
         else:
             work.breakers.is_back(dependency)
     return obstacles
@@ -215,6 +216,7 @@ def _report(work: Work, receivers: Mapping[str, Receiver], tally: Tally) -> Deli
     with work.installation.ledger.read() as connection:
         version = batches.version(connection, work.name)
         unconfirmed = batches.count_in_state(connection, work.name, BatchState.ROUTED)
+        troubles = troubles_of(work.installation, work.compiled, connection, work.clock())
     return DeliveredReport(
         outcome=work.name,
         closed=tally.closed,
@@ -226,4 +228,5 @@ def _report(work: Work, receivers: Mapping[str, Receiver], tally: Tally) -> Deli
         unconfirmed=unconfirmed,
         data_version=version,
         failures=tally.failures,
+        troubles=troubles,
     )

@@ -5,7 +5,7 @@ judged by, and the cases its quarantined rows belong to.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,24 +13,21 @@ import polars as pl
 from sqlalchemy import Connection, Row
 
 from opsintel_dagster.crashpoints import reached
-from opsintel_dagster.errors import OpsintelError, ReferenceDown, StoreError
+from opsintel_dagster.errors import OpsintelError, ReferenceDown
 from opsintel_dagster.ledger import arrivals, batches, bindings, cases, entries
 from opsintel_dagster.ledger.batches import BatchKind, BatchState, Role
 from opsintel_dagster.orchestration import attempting, corrections, quarantine
 from opsintel_dagster.orchestration.compiled import TOLERANCE
 from opsintel_dagster.orchestration.crashing import isolate
-from opsintel_dagster.orchestration.downstream import downstream_of
+from opsintel_dagster.orchestration.quarantine_report import verified_report
 from opsintel_dagster.orchestration.raw import read_raw
 from opsintel_dagster.orchestration.references import Reference
 from opsintel_dagster.orchestration.replay import replay_healed
-from opsintel_dagster.orchestration.reports import OpenCase, Stage, VerifiedReport
+from opsintel_dagster.orchestration.reports import Stage, VerifiedReport
 from opsintel_dagster.orchestration.symptoms import held_for
 from opsintel_dagster.orchestration.work import Work
 from opsintel_dagster.outcome.names import CRASHED
-from opsintel_dagster.verification import Verdict, mask_pii
-
-SAMPLE_ROWS = 20
-HELD_NAMED = 100
+from opsintel_dagster.verification import Verdict
 
 
 @dataclass
@@ -288,72 +285,21 @@ def _count(batch: Row[Any], judged: Judged, tally: Tally) -> None:
 
 
 def _report(work: Work, tally: Tally) -> VerifiedReport:
-    with work.installation.ledger.read() as connection:
-        open_by_rule = cases.open_rows_by_rule(connection, work.name)
-        held = _held_now(work, cases.open_groups(connection, work.name), tally.held)
-        held_names = arrivals.names(connection, list(held)[:HELD_NAMED])
-        open_cases = open_cases_of(cases.listing(connection, [work.name]))
-        sample = _sample(work, connection) if tally.quarantined or tally.replayed else None
-        downstream = downstream_of(connection, work.name) if held else None
-    return VerifiedReport(
-        outcome=work.name,
+    return verified_report(
+        work.installation,
+        work.compiled,
+        work.clock(),
+        held=tally.held,
+        has_new_rows=bool(tally.quarantined or tally.replayed),
         batches=tally.batches,
         received=tally.received,
         verified=tally.verified,
         quarantined=tally.quarantined,
         unchanged=tally.unchanged,
         superseded=tally.superseded,
-        held=held,
-        held_names=held_names,
         broken=dict(tally.broken),
         warned=dict(tally.warned),
-        open_by_rule=open_by_rule,
-        cases=open_cases,
         waiting=tally.waiting,
         replayed=tally.replayed,
-        sample=sample,
         failures=tally.failures,
-        downstream=downstream,
     )
-
-
-def _held_now(
-    work: Work, groups: Sequence[Row[Any]], held_just_now: Mapping[str, tuple[str, ...]]
-) -> dict[str, tuple[str, ...]]:
-    """Arrivals that lie in quarantine as a whole, those of earlier drains too."""
-    held = dict(held_just_now)
-    for group in groups:
-        rules = work.compiled.holding(group.rules.split(cases.RULES_SEPARATOR))
-        if rules:
-            held.setdefault(group.arrival_id, rules)
-    return held
-
-
-def open_cases_of(rows: list[Row[Any]]) -> tuple[OpenCase, ...]:
-    """Case rows of the ledger as the assets and the CLI show them."""
-    return tuple(
-        OpenCase(
-            id=row.id,
-            failure_mode=row.failure_mode,
-            episode=row.episode,
-            owner=row.owner,
-            rows=int(row.open_rows),
-            values=row.facts.get("values", {}),
-            opened_at=row.opened_at,
-            last_seen_at=row.last_seen_at,
-        )
-        for row in rows
-    )
-
-
-def _sample(work: Work, connection: Connection) -> pl.DataFrame | None:
-    """A few rows that lie in quarantine, personal data masked."""
-    files = batches.files_of_outcome(connection, work.name, *batches.QUARANTINE_ROLES)
-    newest = [file.path for file in files if file.rows][-1:]
-    if not newest:
-        return None
-    try:
-        rows = work.installation.store.scan(newest).head(SAMPLE_ROWS).collect()
-    except StoreError:
-        return None  # the law says what is missing; a sample is no reason to fail
-    return mask_pii(rows, work.compiled.contract.pii)

@@ -7,12 +7,8 @@ from typing import Final
 from sqlalchemy import Connection
 
 from opsintel_dagster.ledger import attempts, batches, breakers, entries
-from opsintel_dagster.ledger.breakers import BreakerKind, outcome_breaker
-from opsintel_dagster.orchestration.compiled import Compiled
-from opsintel_dagster.orchestration.dependencies import Dependency
-from opsintel_dagster.orchestration.installation import Installation
-from opsintel_dagster.orchestration.receivers import open_route
-from opsintel_dagster.orchestration.work import TRIED_AGAIN
+from opsintel_dagster.ledger.breakers import outcome_breaker
+from opsintel_dagster.orchestration.troubles import TRIED_AGAIN
 
 DEPLOYMENT: Final = "deployment"
 
@@ -78,16 +74,3 @@ def _end_stop(connection: Connection, outcome: str, by: str) -> bool:
         if row.batch_id is None:
             attempts.settle_stages(connection, outcome, [row.stage], datetime.now(UTC), by)
     return breakers.close(connection, outcome_breaker(outcome))
-
-
-def dependencies_of(installation: Installation, compiled: Compiled) -> list[str]:
-    """The breakers an outcome may be held back by: its source, its receivers, the store."""
-    receivers = [
-        open_route(installation, compiled, route).dependency for route in compiled.outcome.handoff
-    ]
-    found = [
-        Dependency(BreakerKind.SOURCE, compiled.outcome.source.place),
-        Dependency(BreakerKind.STORE, installation.store.address),
-        *(Dependency(BreakerKind.RECEIVER, address) for address in receivers),
-    ]
-    return list(dict.fromkeys(one.name for one in found))

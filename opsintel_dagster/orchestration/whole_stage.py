@@ -5,17 +5,19 @@ source's folder, the store at the claim, the declaration's variables, our own bu
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from opsintel_dagster.errors import LeaseLost, LedgerError
-from opsintel_dagster.healing import Failure, classify
+from opsintel_dagster.healing import Failure
 from opsintel_dagster.healing.retry_plan import plan
 from opsintel_dagster.ledger import attempts, breakers, entries
 from opsintel_dagster.ledger.breakers import BreakerKind, outcome_breaker
 from opsintel_dagster.orchestration import stopping
+from opsintel_dagster.orchestration.reports import StageReport
 from opsintel_dagster.orchestration.work import Work
 
-Report = TypeVar("Report")
+Report = TypeVar("Report", bound=StageReport)
 
 
 def watched(work: Work, stage: str, act: Callable[[Work], Report]) -> Report:
@@ -29,11 +31,11 @@ def watched(work: Work, stage: str, act: Callable[[Work], Report]) -> Report:
     except (LeaseLost, LedgerError):
         raise  # nothing can be noted
     except Exception as error:
-        note(work, stage, classify(error, work.rules))
+        note(work, stage, work.classify(error))
         raise
     if outcome_breaker(work.name) in work.breakers.opened and work.stopped is None:
         _came_through(work, stage)
-    return report
+    return replace(report, stopped=work.stopped) if work.stopped is not None else report
 
 
 def note(work: Work, stage: str, failure: Failure) -> None:

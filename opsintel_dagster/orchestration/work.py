@@ -1,26 +1,29 @@
 """What every stage of one drain works with."""
 
+import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import Row
 
+from opsintel_dagster.healing import Failure, classify
 from opsintel_dagster.ingestion import UpstreamFeed
-from opsintel_dagster.ledger import Lease, attempts, batches, entries
+from opsintel_dagster.ledger import Lease, attempts, batches
 from opsintel_dagster.ledger.batches import Role
 from opsintel_dagster.ledger.breakers import outcome_breaker
 from opsintel_dagster.orchestration.compiled import Compiled
 from opsintel_dagster.orchestration.dependencies import Breakers
 from opsintel_dagster.orchestration.installation import Installation
 from opsintel_dagster.orchestration.references import Reference, References
-from opsintel_dagster.outcome import FailureRule, ReferencePolicy, UpstreamSource
+from opsintel_dagster.orchestration.troubles import budget_since
+from opsintel_dagster.outcome import ReferencePolicy, UpstreamSource
 from opsintel_dagster.store import StoredFile
+from opsintel_dagster.verification.masking import MASK
 
-TRIED_AGAIN: Final = "tried again"
-"""The kind of entry that says somebody wants everything that failed to be tried once more."""
+_QUOTED: Final = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 FeedOpener = Callable[[UpstreamSource], UpstreamFeed]
 """Gives the materializations of an asset that is no outcome; Dagster's side of the bridge."""
@@ -62,10 +65,15 @@ class Work:
         """The outcome's name."""
         return self.compiled.name
 
-    @property
-    def rules(self) -> tuple[FailureRule, ...]:
-        """The outcome's own rules for what a failure is."""
-        return self.compiled.outcome.healing.failures
+    def classify(self, error: BaseException) -> Failure:
+        """What the error is, by the outcome's own rules and the shipped ones.
+
+        Libraries quote the values they stumble over. Where some are personal data, none is kept.
+        """
+        failure = classify(error, self.compiled.outcome.healing.failures)
+        if not self.compiled.contract.pii:
+            return failure
+        return replace(failure, reason=_QUOTED.sub(MASK, failure.reason))
 
     @property
     def is_careful(self) -> bool:
@@ -89,9 +97,7 @@ class Work:
             self._spent += 1
         else:
             with self.installation.ledger.read() as connection:
-                since = self.clock() - timedelta(hours=1)
-                decided = entries.last(connection, self.name, self.name, TRIED_AGAIN)
-                since = max(since, decided) if decided is not None else since
+                since = budget_since(connection, self.compiled, self.clock())
                 self._spent = attempts.count_since(connection, self.name, since)
         return self._spent
 

@@ -56,7 +56,10 @@ def test_several_outcomes_share_one_job_and_one_sensor(project):
     for name in ("returns", "parcels", "letters"):
         project.scaffold(name)
     repository = load(project).get_repository_def()
-    assert [sensor.name for sensor in repository.sensor_defs] == ["opsintel_arrivals"]
+    assert [sensor.name for sensor in repository.sensor_defs] == [
+        "opsintel_arrivals",
+        "opsintel_healer",
+    ]
     keys = repository.get_job("opsintel_drain").asset_layer.executable_asset_keys
     assert {key.path[0] for key in keys} == {"returns", "parcels", "letters"}
 

@@ -115,7 +115,10 @@ def test_a_location_has_one_job_and_one_sensor_however_often_outcomes_are_built(
         build_defs([parcels()], location="tests", produced_elsewhere=["depots"]),
     )
     repository = several.get_repository_def()
-    assert [sensor.name for sensor in repository.sensor_defs] == ["opsintel_arrivals"]
+    assert [sensor.name for sensor in repository.sensor_defs] == [
+        "opsintel_arrivals",
+        "opsintel_healer",
+    ]
     assert "opsintel_drain" in repository.job_names
     keys = repository.get_job("opsintel_drain").asset_layer.executable_asset_keys
     assert {key.path[0] for key in keys} == {"depots", "parcels"}
