@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from opsintel_dagster.ledger import entries
@@ -83,17 +83,13 @@ def end(connection: Connection, identities: Sequence[str], now: datetime) -> Non
 def still_open(
     connection: Connection, outcomes: Collection[str | None] | None = None
 ) -> list[Row[Any]]:
-    """Open episodes, the oldest first: of these outcomes (None: the installation), or of all."""
+    """Open episodes, the oldest first: of these outcomes (None: the installation), or of all.
+
+    The database would look through all that ever happened to the outcomes; few things are open.
+    """
     query = select(episode).where(episode.c.over_at.is_(None))
-    if outcomes is not None:
-        query = query.where(about(episode.c.outcome, outcomes))
-    return list(connection.execute(query.order_by(episode.c.began_at, episode.c.id)))
-
-
-def about(column: Any, outcomes: Collection[str | None]) -> Any:
-    """The condition that a column names one of the outcomes; None names the installation."""
-    named = column.in_([name for name in outcomes if name is not None])
-    return or_(named, column.is_(None)) if None in outcomes else named
+    rows = connection.execute(query.order_by(episode.c.began_at, episode.c.id))
+    return [row for row in rows if outcomes is None or row.outcome in outcomes]
 
 
 def find(connection: Connection, identity: str) -> Row[Any] | None:
