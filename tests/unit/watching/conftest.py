@@ -3,28 +3,13 @@
 import json
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from watched import Desk
 
 from opsintel_dagster.ledger import Ledger
-
-
-@dataclass
-class Desk:
-    """Answers with the next of `answers`, then with 200; remembers what it took."""
-
-    port: int = 0
-    answers: list[int] = field(default_factory=list)
-    taken: list[dict[str, Any]] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
-    waits: threading.Event | None = None
-
-    def url(self, path: str = "") -> str:
-        """The Apprise URL under which it listens."""
-        return f"json://127.0.0.1:{self.port}/{path}"
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import socket
 import threading
 
 import pytest
-from conftest import Desk
+from watched import Desk
 
 from opsintel_dagster.watching import AppriseSender, ping
 from opsintel_dagster.watching.quiet import without_secrets

@@ -7,9 +7,8 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-from conftest import Desk
 from sqlalchemy import Row
-from watched import FALLBACK, NOW, OWNER, late, minutes, notices
+from watched import FALLBACK, NOW, OWNER, Desk, late, minutes, notices
 
 from opsintel_dagster.ledger import Ledger, bindings, episodes
 from opsintel_dagster.ledger import notices as outbox

@@ -1,5 +1,7 @@
 """A promise that is late, and whom to tell of it."""
 
+import threading
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -44,3 +46,18 @@ def notices(**changes: Any) -> Notices:
 def minutes(number: float) -> datetime:
     """So many minutes after NOW."""
     return NOW + timedelta(minutes=number)
+
+
+@dataclass
+class Desk:
+    """Answers with the next of `answers`, then with 200; remembers what it took."""
+
+    port: int = 0
+    answers: list[int] = field(default_factory=list)
+    taken: list[dict[str, Any]] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    waits: threading.Event | None = None
+
+    def url(self, path: str = "") -> str:
+        """The Apprise URL under which it listens."""
+        return f"json://127.0.0.1:{self.port}/{path}"
