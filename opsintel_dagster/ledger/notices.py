@@ -129,11 +129,7 @@ def claim(connection: Connection, row: Row[Any], until: datetime) -> bool:
     """Count an attempt and keep others off until then; false if somebody else was faster."""
     result = connection.execute(
         update(notice)
-        .where(
-            notice.c.id == row.id,
-            notice.c.attempts == row.attempts,
-            notice.c.next_attempt_at == row.next_attempt_at,
-        )
+        .where(notice.c.id == row.id, notice.c.next_attempt_at == row.next_attempt_at)
         .values(state=NoticeState.SENDING, attempts=row.attempts + 1, next_attempt_at=until)
     )
     return bool(result.rowcount == 1)

@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 from opsintel_dagster.watching.quiet import overhearing, without_secrets
 
-SEND_WITHIN_SECONDS: Final = 20.0
+SEND_WITHIN_SECONDS: Final = 10.0
 
 
 class Sender(Protocol):

@@ -178,7 +178,7 @@ def _due(episode: Episode, symptom: Symptom, notices: Notices, now: datetime) ->
 
 
 def _resolved(episode: Episode, told: Iterable[Told]) -> Iterator[Telling]:
-    for one in {one.owner: one for one in told}.values():
+    for one in told:
         yield Telling(
             episode=episode, kind=NoticeKind.RESOLVED, step=one.step, owner=one.owner, symptom=None
         )

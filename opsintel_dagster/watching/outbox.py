@@ -50,8 +50,10 @@ def put_decided(
     connection: Connection, symptoms: Iterable[Symptom], declared: Declared, now: datetime
 ) -> Decisions:
     """Decide what begins, is over and has to be told, and write it in this transaction."""
-    rows = {row.id: row for row in episodes.still_open(connection, declared)}
-    decisions = decide(_episodes(connection, rows), symptoms, declared, now)
+    seen = list(symptoms)
+    looked_at = {*declared, *(symptom.outcome for symptom in seen)}
+    rows = {row.id: row for row in episodes.still_open(connection, looked_at)}
+    decisions = decide(_episodes(connection, rows), seen, declared, now)
     refused = set()
     for episode, symptom in decisions.begun:
         is_mine = episodes.begin(
@@ -138,7 +140,7 @@ def send_due(
     sender: Sender,
     now: datetime,
     *,
-    within_seconds: float = 30.0,
+    within_seconds: float = 20.0,
     limit: int = MOST_AT_ONCE,
 ) -> SendReport:
     """Send what is due to the owners of the declared outcomes, and record what came of it.

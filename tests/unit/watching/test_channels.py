@@ -47,6 +47,17 @@ def test_neither_failures_nor_logs_hold_a_part_of_the_url(
     assert "403" in str(failures[0])
 
 
+def test_what_a_plugin_says_of_its_url_is_masked(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def notify(_: object, **_options: object) -> bool:
+        logging.getLogger("apprise").warning("Failed: %s", desk.url(HIDDEN))
+        return False
+
+    monkeypatch.setattr("apprise.Apprise.notify", notify)
+    assert AppriseSender().send(desk.url(HIDDEN), "t", "b") == "Failed: json://***:***/***"
+
+
 def test_after_a_send_others_may_log_again(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     AppriseSender().send(desk.url(), "t", "b")
     logging.getLogger("apprise").warning("of somebody else")

@@ -28,18 +28,15 @@ class Phone:
     answers: dict[str, Any] = field(default_factory=dict)
     sent: list[tuple[str, str]] = field(default_factory=list)
     within_seconds: float = 1.0
-    dies_after_sending: bool = False
-    together: Barrier | None = None
+    dies_at: str = ""
 
     def send(self, url: str, _title: str, body: str) -> str | None:
-        if self.together is not None:
-            self.together.wait(1)
         answer = self.answers.get(url)
         if isinstance(answer, Exception):
             raise answer
         if answer is None:
             self.sent.append((url, body))
-            if self.dies_after_sending:
+            if url == self.dies_at:
                 raise Died
         return answer
 
@@ -93,7 +90,7 @@ def test_who_dies_between_sent_and_recorded_costs_one_repetition_under_the_same_
     declared = put(ledger, NOW, late())
     (row,) = listed(ledger)
     with pytest.raises(Died):
-        send_due(ledger, declared, Phone(dies_after_sending=True), NOW)
+        send_due(ledger, declared, Phone(dies_at="slack://a/b/c"), NOW)
     (claimed,) = listed(ledger)
     assert (claimed.state, claimed.attempts) == (NoticeState.SENDING, 1)
     phone = Phone()
@@ -151,6 +148,27 @@ def test_a_channel_that_took_it_is_not_sent_it_again_when_another_failed(ledger:
     assert sorted(phone.urls()) == sorted(channels[OWNER])
 
 
+def test_who_dies_among_several_channels_repeats_the_last_one_only(ledger: Ledger) -> None:
+    channels = {OWNER: ["slack://one", "pagerduty://two", "msteams://three"]}
+    declared = put(ledger, NOW, late(), declared=notices(channels=channels))
+    phone = Phone(dies_at="pagerduty://two")
+    with pytest.raises(Died):
+        send_due(ledger, declared, phone, NOW)
+    phone.dies_at = ""
+    assert send_due(ledger, declared, phone, minutes(5)) == SendReport(sent=1)
+    assert phone.urls() == ["slack://one", "pagerduty://two", "pagerduty://two", "msteams://three"]
+
+
+def test_a_symptom_of_an_outcome_nobody_declared_is_one_episode_that_waits(ledger: Ledger) -> None:
+    for now in (NOW, minutes(1)):
+        with ledger.write() as connection:
+            put_decided(connection, [late(outcome=None)], {"parcels": notices()}, now)
+    with ledger.read() as connection:
+        (episode,) = episodes.still_open(connection)
+    assert episode.last_seen_at == minutes(1)
+    assert [row.state for row in listed(ledger)] == [NoticeState.DECIDED]
+
+
 def test_a_sender_that_raises_is_a_failure_whose_text_is_not_kept(ledger: Ledger) -> None:
     declared = put(ledger, NOW, late())
     phone = Phone(answers={"slack://a/b/c": ValueError("slack://a/b/c")})
@@ -179,6 +197,13 @@ def test_an_owner_without_a_channel_is_told_when_there_is_one(ledger: Ledger) ->
     assert (row.state, row.attempts) == (NoticeState.DECIDED, 0)
     assert row.failure.startswith("owner team:parcels has no channel")
     assert send_due(ledger, {"parcels": notices()}, Phone(), minutes(5.1)) == SendReport(sent=1)
+
+
+def test_what_still_stands_is_told_however_late_there_is_a_channel(ledger: Ledger) -> None:
+    declared = put(ledger, NOW, late(), declared=Notices())
+    send_due(ledger, declared, Phone(), NOW)
+    report = send_due(ledger, {"parcels": notices()}, Phone(), minutes(48 * 60))
+    assert report == SendReport(sent=1)
 
 
 def test_what_nobody_could_be_told_while_it_mattered_is_withdrawn_with_its_end(
