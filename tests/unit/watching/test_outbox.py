@@ -16,6 +16,9 @@ from opsintel_dagster.ledger.notices import NoticeState
 from opsintel_dagster.outcome import EnvValue, Notices
 from opsintel_dagster.watching import AppriseSender, SendReport, Symptom, put_decided, send_due
 
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""What the database has no part in is tried on one of them."""
+
 
 class Died(BaseException):
     """The process is gone; nothing catches this."""
@@ -135,6 +138,7 @@ def test_two_processes_that_see_the_same_thing_at_once_open_one_episode(
     assert len(listed(ledger)) == 1
 
 
+@on_sqlite
 def test_a_channel_that_took_it_is_not_sent_it_again_when_another_failed(ledger: Ledger) -> None:
     channels = {OWNER: ["slack://one/secret", "pagerduty://two/secret", "msteams://three/secret"]}
     declared = put(ledger, NOW, late(), declared=notices(channels=channels))
@@ -148,6 +152,7 @@ def test_a_channel_that_took_it_is_not_sent_it_again_when_another_failed(ledger:
     assert sorted(phone.urls()) == sorted(channels[OWNER])
 
 
+@on_sqlite
 def test_who_dies_among_several_channels_repeats_the_last_one_only(ledger: Ledger) -> None:
     channels = {OWNER: ["slack://one", "pagerduty://two", "msteams://three"]}
     declared = put(ledger, NOW, late(), declared=notices(channels=channels))
@@ -159,6 +164,7 @@ def test_who_dies_among_several_channels_repeats_the_last_one_only(ledger: Ledge
     assert phone.urls() == ["slack://one", "pagerduty://two", "pagerduty://two", "msteams://three"]
 
 
+@on_sqlite
 def test_a_symptom_of_an_outcome_nobody_declared_is_one_episode_that_waits(ledger: Ledger) -> None:
     for now in (NOW, minutes(1)):
         with ledger.write() as connection:
@@ -169,6 +175,7 @@ def test_a_symptom_of_an_outcome_nobody_declared_is_one_episode_that_waits(ledge
     assert [row.state for row in listed(ledger)] == [NoticeState.DECIDED]
 
 
+@on_sqlite
 def test_a_sender_that_raises_is_a_failure_whose_text_is_not_kept(ledger: Ledger) -> None:
     declared = put(ledger, NOW, late())
     phone = Phone(answers={"slack://a/b/c": ValueError("slack://a/b/c")})
@@ -176,6 +183,7 @@ def test_a_sender_that_raises_is_a_failure_whose_text_is_not_kept(ledger: Ledger
     assert listed(ledger)[0].failure == "channel 1 slack://***: ValueError"
 
 
+@on_sqlite
 def test_an_unset_variable_is_a_failure_that_names_it(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -190,6 +198,7 @@ def test_an_unset_variable_is_a_failure_that_names_it(
     assert phone.urls() == ["slack://x/y/z"]
 
 
+@on_sqlite
 def test_an_owner_without_a_channel_is_told_when_there_is_one(ledger: Ledger) -> None:
     declared = put(ledger, NOW, late(), declared=Notices())
     assert send_due(ledger, declared, Phone(), NOW) == SendReport(without_channel=1)
@@ -199,6 +208,7 @@ def test_an_owner_without_a_channel_is_told_when_there_is_one(ledger: Ledger) ->
     assert send_due(ledger, {"parcels": notices()}, Phone(), minutes(5.1)) == SendReport(sent=1)
 
 
+@on_sqlite
 def test_what_still_stands_is_told_however_late_there_is_a_channel(ledger: Ledger) -> None:
     declared = put(ledger, NOW, late(), declared=Notices())
     send_due(ledger, declared, Phone(), NOW)
@@ -206,6 +216,7 @@ def test_what_still_stands_is_told_however_late_there_is_a_channel(ledger: Ledge
     assert report == SendReport(sent=1)
 
 
+@on_sqlite
 def test_what_nobody_could_be_told_while_it_mattered_is_withdrawn_with_its_end(
     ledger: Ledger,
 ) -> None:
@@ -233,12 +244,14 @@ def test_that_it_is_over_is_told_after_that_it_began(ledger: Ledger) -> None:
     assert bodies == ["**12 records are late**", "**Resolved: 12 records are late**"]
 
 
+@on_sqlite
 def test_notices_of_another_code_location_are_left_to_it(ledger: Ledger) -> None:
     put(ledger, NOW, late(), late(outcome=None, subject="daemon"))
     assert send_due(ledger, {"others": notices()}, Phone(), NOW) == SendReport()
     assert send_due(ledger, {None: notices()}, Phone(), NOW) == SendReport(sent=1)
 
 
+@on_sqlite
 def test_the_fallback_is_told_who_did_not_answer_and_what_the_outcome_promises(
     ledger: Ledger,
 ) -> None:
@@ -259,6 +272,7 @@ def test_the_fallback_is_told_who_did_not_answer_and_what_the_outcome_promises(
     assert row.title == "[parcels] Unanswered: 12 records are late"
 
 
+@on_sqlite
 def test_a_send_that_has_no_time_left_leaves_the_rest_for_the_next_tick(ledger: Ledger) -> None:
     declared = put(ledger, NOW, late(), late(subject="another"))
     report = send_due(ledger, declared, Phone(), NOW, within_seconds=-1)
