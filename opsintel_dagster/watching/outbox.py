@@ -28,7 +28,7 @@ from opsintel_dagster.watching.escalation import (
 from opsintel_dagster.watching.symptoms import Symptom
 from opsintel_dagster.watching.wording import REPETITION, Message, resolved, told
 
-MOST_AT_ONCE: Final = 100
+MOST_AT_ONCE: Final = 1_000
 LOOK_AGAIN_AFTER: Final = timedelta(minutes=5)
 """How soon a channel that was missing is looked for again."""
 WITHDRAWN_AFTER: Final = timedelta(days=1)
@@ -37,7 +37,7 @@ _RECORDING_SECONDS: Final = 60.0
 
 @dataclass(frozen=True)
 class SendReport:
-    """What came of the notices that were due; `left` were not tried for lack of time."""
+    """What came of the notices that were due; `left` have to wait for the next time."""
 
     sent: int = 0
     failed: int = 0
@@ -145,6 +145,9 @@ def send_due(
 ) -> SendReport:
     """Send what is due to the owners of the declared outcomes, and record what came of it.
 
+    Where something failed, nothing more is sent this time: a channel that hangs takes from the
+    others no more than one attempt.
+
     Args:
         ledger: Where the outbox is.
         declared: The channels of each outcome; notices of others are left to their code location.
@@ -157,15 +160,18 @@ def send_due(
     counts = dict.fromkeys(("sent", "failed", "without_channel", "withdrawn", "left"), 0)
     with ledger.read() as connection:
         due = notices.due(connection, declared, now, limit)
-    for place, row in enumerate(due):
+    failing: set[tuple[str | EnvValue, ...]] = set()
+    for row in due:
         elapsed = time.monotonic() - started
-        if elapsed > within_seconds:
-            counts["left"] = len(due) - place
-            break
         channels = declared[row.outcome].channels_of(row.owner)
+        if elapsed > within_seconds or channels in failing:
+            counts["left"] += 1
+            continue
         result = _handle(ledger, row, channels, sender, now + timedelta(seconds=elapsed))
         if result is not None:
             counts[result] += 1
+        if result == "failed":
+            failing.add(channels)
     return SendReport(**counts)
 
 

@@ -273,6 +273,19 @@ def test_the_fallback_is_told_who_did_not_answer_and_what_the_outcome_promises(
 
 
 @on_sqlite
+def test_a_channel_that_fails_is_tried_once_at_a_time_and_keeps_nobody_waiting(
+    ledger: Ledger,
+) -> None:
+    others = late(subject="z", owner=FALLBACK)
+    declared = put(ledger, NOW, *(late(subject=str(number)) for number in range(5)), others)
+    phone = Phone(answers={"slack://a/b/c": "busy"})
+    assert send_due(ledger, declared, phone, NOW) == SendReport(sent=1, failed=1, left=4)
+    phone.answers = {}
+    assert send_due(ledger, declared, phone, minutes(0.5)) == SendReport(sent=4)
+    assert send_due(ledger, declared, phone, minutes(2)) == SendReport(sent=1)
+
+
+@on_sqlite
 def test_a_send_that_has_no_time_left_leaves_the_rest_for_the_next_tick(ledger: Ledger) -> None:
     declared = put(ledger, NOW, late(), late(subject="another"))
     report = send_due(ledger, declared, Phone(), NOW, within_seconds=-1)
