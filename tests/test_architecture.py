@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "opsintel_dagster"
 GROUND = {"outcome", "ledger", "store", "settings", "errors", "crashpoints"}
-STAGES = {"ingestion", "verification", "routing", "handoff", "healing"}
+STAGES = {"ingestion", "verification", "routing", "handoff", "healing", "watching"}
 BELOW: dict[str, set[str]] = {
     **dict.fromkeys(GROUND, GROUND),
     "errors": GROUND | {"verification"},  # a type of its problems, for the type checker only

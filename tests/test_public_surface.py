@@ -53,6 +53,7 @@ def test_the_declaration_has_these_fields() -> None:
         "healing",
         "key",
         "name",
+        "notices",
         "owner",
         "promise",
         "references",

@@ -150,6 +150,57 @@ def cases_show(
     show_case(case, rows=rows, as_json=as_json)
 
 
+notices = typer.Typer(
+    help="Show what was told to whom, and say that you know of it.", epilog=EPILOG
+)
+app.add_typer(notices, name="notices", no_args_is_help=True)
+
+
+@notices.command("list")
+def notices_list(
+    outcomes: Annotated[
+        list[str] | None, typer.Argument(metavar="OUTCOME", help="Of these outcomes only.")
+    ] = None,
+    with_past: Annotated[bool, typer.Option("--all", help="What is over, too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show notices of what still stands, and those that could not be sent; the newest first."""
+    from opsintel_dagster.cli.notices import list_notices  # noqa: PLC0415
+
+    list_notices(outcomes or [], with_past=with_past, as_json=as_json)
+
+
+@notices.command("ack")
+def notices_ack(
+    notice: Annotated[
+        str, typer.Argument(metavar="NOTICE", help="Its id, or the beginning of it.")
+    ],
+    actor: Annotated[
+        str | None, typer.Option("--as", metavar="NAME", help="Who knows of it; else you.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say that somebody knows of it, so that nobody else is told.
+
+    Exits with 1 if somebody already did, and says who.
+    """
+    from opsintel_dagster.cli.notices import acknowledge  # noqa: PLC0415
+
+    _exit(is_fine=acknowledge(notice, actor, as_json=as_json))
+
+
+@notices.command("test")
+def notices_test(
+    outcome: Annotated[str, typer.Argument(metavar="OUTCOME", help="Its name.")],
+    module: Module = None,
+    as_json: Json = False,
+) -> None:
+    """Send a test message to every channel of an outcome; exits with 1 if one does not take it."""
+    from opsintel_dagster.cli.notices import try_channels  # noqa: PLC0415
+
+    _exit(is_fine=try_channels(outcome, module=module, as_json=as_json))
+
+
 @app.command()
 def drain(
     outcomes: Annotated[
@@ -195,7 +246,8 @@ def heal(
 def doctor(module: Module = None, as_json: Json = False) -> None:
     """Look whether everything is there that a drain needs.
 
-    Says for each thing that is not what to do about it, and exits with 1.
+    Says for each thing that is not what to do about it, and exits with 1. What is marked with `!`
+    is advice: a drain does without it.
     """
     from opsintel_dagster.cli.doctor import doctor as examine  # noqa: PLC0415
 

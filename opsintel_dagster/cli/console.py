@@ -22,6 +22,7 @@ _SIGNS: Final = {
 
 MARK_GOOD = "✓"
 MARK_BAD = "✗"
+MARK_ADVICE = "!"
 
 
 class PlainConsole(Console):

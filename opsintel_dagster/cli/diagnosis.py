@@ -29,17 +29,19 @@ DRIVER_SCHEME: Final = "postgresql+psycopg2"
 class Diagnosis:
     """One thing that was looked at: who is to blame if it is not well, why, and what to do.
 
-    `reason` says what was found either way; `fix` is empty where nothing is wrong.
+    `reason` says what was found either way; `fix` is empty where nothing is wrong. With
+    `is_advice` it is well to do, and nothing fails without it.
     """
 
     culprit: str
     reason: str
     fix: str = ""
+    is_advice: bool = False
 
     @property
     def is_well(self) -> bool:
         """Whether nothing has to be done."""
-        return not self.fix
+        return self.is_advice or not self.fix
 
 
 def look_at_installation(settings: Settings) -> Iterator[Diagnosis]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 from yaml import YAMLError  # type: ignore[import-untyped]  # as in diagnosis.py
 
-from opsintel_dagster.cli.console import MARK_BAD, MARK_GOOD, answers, write_json
+from opsintel_dagster.cli.console import MARK_ADVICE, MARK_BAD, MARK_GOOD, answers, write_json
 from opsintel_dagster.cli.dagster_side import dagster_side
 from opsintel_dagster.cli.diagnosis import Diagnosis, look_at_installation
 from opsintel_dagster.cli.wording import counted
@@ -88,6 +88,8 @@ def _follows_an_asset(compiled: "Compiled") -> bool:
 
 def _show(one: Diagnosis) -> None:
     mark = (MARK_GOOD, "green") if one.is_well else (MARK_BAD, "bold red")
+    if one.is_advice:
+        mark = (MARK_ADVICE, "yellow")
     line = Text.assemble(mark, "  ", (one.culprit, "bold"), f"  {one.reason}")
     answers().print(line, soft_wrap=True)
     if one.fix:

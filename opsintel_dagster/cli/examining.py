@@ -1,6 +1,6 @@
 """What `opsintel doctor` looks at in each outcome: variables, source, receivers, and its name."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from opsintel_dagster.cli.diagnosis import Diagnosis
 from opsintel_dagster.cli.wording import counted
@@ -11,7 +11,14 @@ from opsintel_dagster.orchestration.compiled import Compiled
 from opsintel_dagster.orchestration.installation import Installation
 from opsintel_dagster.orchestration.intake import open_arrival_source
 from opsintel_dagster.orchestration.work import FeedOpener
-from opsintel_dagster.outcome import EnvValue, FileReceiver, TableReceiver, UpstreamSource
+from opsintel_dagster.outcome import (
+    EnvValue,
+    FileReceiver,
+    Outcome,
+    TableReceiver,
+    UpstreamSource,
+    shown_channel,
+)
 
 
 def look_at_outcome(
@@ -29,6 +36,7 @@ def look_at_outcome(
     for route in compiled.outcome.handoff:
         if f"handoff.{route}" not in missing:
             yield _receiver(compiled, installation, route)
+    yield from _notices(compiled.outcome, missing)
 
 
 def _name(compiled: Compiled, installation: Installation) -> Iterator[Diagnosis]:
@@ -57,6 +65,11 @@ def _missing_variables(compiled: Compiled) -> Mapping[str, SettingsError]:
             values[f"handoff.{route}"] = receiver.url
         elif isinstance(receiver, FileReceiver):
             values[f"handoff.{route}"] = receiver.path
+    for owner, channels in outcome.notices.channels.items():
+        for place, channel in enumerate(channels):
+            values[f"notices.channels.{owner}[{place}]"] = channel
+    if outcome.notices.ping is not None:
+        values["notices.ping"] = outcome.notices.ping
     missing = {}
     for field, value in values.items():
         if isinstance(value, EnvValue):
@@ -110,3 +123,22 @@ def _receiver(compiled: Compiled, installation: Installation, route: str) -> Dia
         return Diagnosis(culprit=culprit, reason=problem, fix=fix)
     reason = f"{receiver.address}, {receiver.guarantee.value}"
     return Diagnosis(culprit=culprit, reason=reason)
+
+
+def _notices(outcome: Outcome, missing: Collection[str]) -> Iterator[Diagnosis]:
+    """Whether everybody who is to be told something can be reached."""
+    notices = outcome.notices
+    asked = [outcome.owner, *(mode.owner for mode in outcome.failure_modes), notices.fallback]
+    for owner in dict.fromkeys(one for one in asked if one is not None):
+        culprit = f"{outcome.name}.notices.channels.{owner}"
+        channels = notices.channels_of(owner)
+        if not channels:
+            yield Diagnosis(
+                culprit=culprit,
+                reason=f"owner {owner} has no channel: notices stay in the outbox and in the UI",
+                fix=f"Declare one: `notices: {{channels: {{{owner}: [{{env: …}}]}}}}`.",
+                is_advice=True,
+            )
+        elif not any(field.startswith(f"{culprit.partition('.')[2]}[") for field in missing):
+            reason = ", ".join(shown_channel(channel) for channel in channels)
+            yield Diagnosis(culprit=culprit, reason=reason)

@@ -292,6 +292,60 @@ breaker = Table(
     Column("changed_at", UtcDateTime, nullable=False),
 )
 
+episode = Table(
+    "opsintel_episode",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("key", String(32), nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("outcome", String(200)),
+    Column("subject", String(300), nullable=False),
+    Column("owner", String(200), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("facts", JSON, nullable=False),
+    Column("began_at", UtcDateTime, nullable=False),
+    Column("last_seen_at", UtcDateTime, nullable=False),
+    Column("over_at", UtcDateTime),
+    Column("acknowledged_at", UtcDateTime),
+    Column("acknowledged_by", String(200)),
+    Index("ix_opsintel_episode_began", "outcome", "began_at"),
+)
+Index(
+    "uq_opsintel_episode_open",
+    episode.c.key,
+    unique=True,
+    sqlite_where=episode.c.over_at.is_(None),
+    postgresql_where=episode.c.over_at.is_(None),
+)
+
+notice = Table(
+    "opsintel_notice",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("outcome", String(200)),
+    Column("episode_id", String(32), ForeignKey("opsintel_episode.id"), nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("owner", String(200), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("decided_at", UtcDateTime, nullable=False),
+    Column("sent_at", UtcDateTime),
+    Column("attempts", Integer, nullable=False),
+    Column("next_attempt_at", UtcDateTime),
+    Column("accepted", JSON, nullable=False),
+    Column("failure", Text),
+    Index("ix_opsintel_notice_decided", "outcome", "decided_at"),
+    Index("ix_opsintel_notice_episode", "episode_id", "owner"),
+)
+Index(
+    "ix_opsintel_notice_due",
+    notice.c.next_attempt_at,
+    sqlite_where=notice.c.next_attempt_at.is_not(None),
+    postgresql_where=notice.c.next_attempt_at.is_not(None),
+)
+
 reference_use = Table(
     "opsintel_reference_use",
     metadata,

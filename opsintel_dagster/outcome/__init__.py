@@ -20,6 +20,13 @@ from opsintel_dagster.outcome.limits import BatchLimits, ReferencePolicy
 from opsintel_dagster.outcome.loading import Draft, draft_outcome, load_defaults, load_outcome
 from opsintel_dagster.outcome.map import describe
 from opsintel_dagster.outcome.names import NOWHERE, RESERVED_RULES, UNMAPPED
+from opsintel_dagster.outcome.notices import (
+    MaintenanceWindow,
+    Notices,
+    WeeklyWindow,
+    Window,
+    shown_channel,
+)
 from opsintel_dagster.outcome.positions import read_positions
 from opsintel_dagster.outcome.receivers import FileReceiver, ReceiverSpec, TableReceiver
 from opsintel_dagster.outcome.routes import Route, effective_routes
@@ -48,6 +55,8 @@ __all__ = [
     "GoOn",
     "Healing",
     "HumanStep",
+    "MaintenanceWindow",
+    "Notices",
     "Outcome",
     "Positions",
     "Quarantine",
@@ -59,6 +68,8 @@ __all__ = [
     "Symptoms",
     "TableReceiver",
     "UpstreamSource",
+    "WeeklyWindow",
+    "Window",
     "check",
     "declaration_fingerprint",
     "describe",
@@ -73,4 +84,5 @@ __all__ = [
     "read_positions",
     "resolve",
     "shown",
+    "shown_channel",
 ]

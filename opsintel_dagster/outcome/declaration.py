@@ -14,6 +14,7 @@ from opsintel_dagster.outcome.findings import Problem, did_you_mean, refusal, re
 from opsintel_dagster.outcome.healing import Healing
 from opsintel_dagster.outcome.limits import BatchLimits, Cost, References, Share, Tags
 from opsintel_dagster.outcome.names import RESERVED_OUTCOMES, Name, Owner
+from opsintel_dagster.outcome.notices import Notices
 from opsintel_dagster.outcome.sources import Source
 from opsintel_dagster.outcome.symptoms import Symptoms
 
@@ -43,6 +44,7 @@ class Outcome(Declared):
         handoff: The receiver of each route.
         batch: How much is drained together.
         healing: How failures are told apart, and how much is tried before somebody is asked.
+        notices: Who is told what is wrong, through which channels, and who is told next.
         references: When a reference, by the name of its outcome, is not trusted.
         tags: Dagster tags of the assets.
         extends: The defaults this outcome extends; in Python also the `Defaults` themselves.
@@ -65,6 +67,7 @@ class Outcome(Declared):
     handoff: Handoff = Field(default_factory=dict)
     batch: BatchLimits = BatchLimits()
     healing: Healing = Healing()
+    notices: Notices = Notices()
     references: References = Field(default_factory=dict)
     tags: Tags = Field(default_factory=dict)
     extends: tuple[str, ...] = ()

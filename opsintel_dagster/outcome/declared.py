@@ -58,6 +58,11 @@ class Declared(BaseModel):
         """Say what findings call a declaration of this kind that stands on its own."""
         return origin.source or cls.__name__
 
+    @classmethod
+    def _written_names(cls) -> frozenset[str]:
+        """The fields as they are written; `from` is a word of Python's own."""
+        return frozenset(field.alias or name for name, field in cls.model_fields.items())
+
     @model_validator(mode="wrap")
     @classmethod
     def _explained(
@@ -68,9 +73,9 @@ class Declared(BaseModel):
         data = cls.prepare(data, origin)
         known = _fields_of.get()
         if known is not None:
-            known[id(data)] = frozenset(cls.model_fields)
+            known[id(data)] = cls._written_names()
             return handler(data)
-        known = {id(data): frozenset(cls.model_fields)}
+        known = {id(data): cls._written_names()}
         token = _fields_of.set(known)
         try:
             return handler(data)

@@ -12,6 +12,7 @@ from opsintel_dagster.outcome.findings import Problem, did_you_mean, refusals
 from opsintel_dagster.outcome.healing import Healing
 from opsintel_dagster.outcome.limits import BatchLimits, Cost, References, Share, Tags
 from opsintel_dagster.outcome.names import Name, Owner
+from opsintel_dagster.outcome.notices import Notices
 from opsintel_dagster.outcome.sources import FilesSource, UpstreamSource
 from opsintel_dagster.outcome.symptoms import Symptoms
 
@@ -40,6 +41,7 @@ class Defaults(Declared):
     handoff: Handoff | None = Field(default=None)
     batch: BatchLimits | None = None
     healing: Healing | None = None
+    notices: Notices | None = None
     references: References | None = None
     tags: Tags | None = None
 

@@ -33,7 +33,7 @@ _LIMITS = {
     "less_than": ("lt", "less than"),
     "less_than_equal": ("le", "at most"),
 }
-_MAY_BE_SECRET = frozenset({"url", "path", "default", "env"})
+_MAY_BE_SECRET = frozenset({"url", "path", "default", "env", "channels", "ping"})
 
 
 def explain(

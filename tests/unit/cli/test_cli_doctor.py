@@ -85,6 +85,34 @@ def test_a_missing_inbox_and_an_unreachable_receiver_are_told(
     assert "is not a folder" in found["parcels.handoff.freight"]["reason"]
 
 
+TOLD_MODULE = """
+from scenario import depots, parcels
+from opsintel_dagster import build_defs
+
+notices = {"channels": {"team:parcels": ["slack://a/b/SECRET", {"env": "PAGER_URL"}]},
+           "fallback": "team:duty"}
+defs = build_defs([parcels(notices=notices), depots()], location="tests")
+"""
+
+
+@pytest.mark.usefixtures("operation", "home")
+def test_who_cannot_be_told_anything_is_named_as_advice(
+    root: Path, opsintel: Run, diagnose: Diagnose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAGER_URL", "pagerduty://a/b")
+    (root / "definitions.py").write_text(TOLD_MODULE)
+    found = diagnose()
+    duty = found["parcels.notices.channels.team:duty"]
+    assert (duty["ok"], duty["is_advice"]) == (True, True)
+    assert "has no channel: notices stay in the outbox and in the UI" in duty["reason"]
+    assert found["parcels.notices.channels.team:parcels"]["reason"] == "slack://***, $PAGER_URL"
+    shown = opsintel("doctor")
+    assert shown.exit_code == 0
+    assert "!  parcels.notices.channels.team:duty" in shown.stdout
+    monkeypatch.delenv("PAGER_URL")
+    assert not diagnose()["parcels.notices.channels.team:parcels[1]"]["ok"]
+
+
 @pytest.mark.usefixtures("operation")
 def test_without_dagster_home_runs_are_forgotten(diagnose: Diagnose) -> None:
     assert "throw-away instance" in diagnose()["DAGSTER_HOME"]["reason"]
