@@ -58,9 +58,7 @@ def reasons(connection: Connection, names: Collection[str]) -> dict[str, list[Ro
             func.max(batch.c.attempts).label("attempts"),
             func.min(batch.c.next_attempt_at).label("next_at"),
         )
-        .where(
-            batch.c.state != BatchState.CLOSED, batch.c.outcome.in_(names), reason.is_not(None)
-        )
+        .where(batch.c.state != BatchState.CLOSED, batch.c.outcome.in_(names), reason.is_not(None))
         .group_by(batch.c.outcome, reason, batch.c.failure_class, is_given_up)
         .order_by(func.count().desc(), reason)
     )

@@ -25,19 +25,21 @@ def report_heartbeats(
     """Report a runless materialization of each promise that is kept, at most every `within`/3.
 
     None for an outcome whose source cannot be asked, since nobody knows what it holds, and none
-    while its conservation check stands failed. Returns the outcomes that got one.
+    while its conservation check stands failed. The first one is not among them: see
+    `report_first`. Returns the outcomes that got one.
     """
     kept = {
         asset_key(one.name, "promise"): one
         for one in found
         if one.source_error is None and not one.is_late(outcomes[one.name].outcome.within, now)
     }
-    last = _last_materialized(instance, list(kept))
-    due = {}
-    for key, one in kept.items():
-        pause = outcomes[one.name].outcome.within / BEATS_PER_WINDOW
-        if key not in last or now - last[key].at >= pause:
-            due[key] = one
+    last = last_materialized(instance, list(kept))
+    due = {
+        key: one
+        for key, one in kept.items()
+        if key in last
+        and now - last[key].at >= outcomes[one.name].outcome.within / BEATS_PER_WINDOW
+    }
     said = last_checks(instance, [dg.AssetCheckKey(key, name) for key in due for name in _CHECKS])
     beating = []
     for key, one in due.items():
@@ -47,7 +49,7 @@ def report_heartbeats(
         age = (now - one.oldest).total_seconds() if one.oldest is not None else 0.0
         # What the last drain counted still stands, and the UI shows the newest event only.
         metadata: dict[str, dg.MetadataValue | float] = {
-            **(last[key].metadata if key in last else {}),
+            **last[key].metadata,
             "oldest_seconds": max(0.0, age),
             "within_seconds": outcomes[one.name].outcome.within.total_seconds(),
         }
@@ -59,6 +61,32 @@ def report_heartbeats(
                 _say_again(instance, check, said[check])
         beating.append(one.name)
     return beating
+
+
+def report_first(
+    instance: dg.DagsterInstance,
+    outcomes: Mapping[str, Compiled],
+    last: "Mapping[dg.AssetKey, LastMaterialization]",
+) -> list[str]:
+    """Let the freshness of each promise be judged that was never materialized, from now on.
+
+    Of an asset without a materialization Dagster never says that it is not fresh: an outcome
+    whose source cannot be asked, or whose first drain fails, would be silent for ever. This says
+    only that the watch has begun; the next sign of life takes a promise that is kept. `last` is
+    what `last_materialized` said. Returns the outcomes that got one.
+    """
+    begun = []
+    for name, compiled in outcomes.items():
+        key = asset_key(name, "promise")
+        if key in last:
+            continue
+        within = compiled.outcome.within.total_seconds()
+        beat = dg.AssetMaterialization(
+            key, description="the watch begins", metadata={"within_seconds": within}
+        )
+        instance.report_runless_asset_event(beat)
+        begun.append(name)
+    return begun
 
 
 def _say_again(instance: dg.DagsterInstance, check: dg.AssetCheckKey, last: CheckRecord) -> None:
@@ -80,16 +108,17 @@ def _say_again(instance: dg.DagsterInstance, check: dg.AssetCheckKey, last: Chec
 
 
 @dataclass(frozen=True)
-class _Last:
-    """The newest materialization of a promise."""
+class LastMaterialization:
+    """The newest materialization of an asset."""
 
     at: datetime
     metadata: Mapping[str, dg.MetadataValue]
 
 
-def _last_materialized(
+def last_materialized(
     instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey]
-) -> dict[dg.AssetKey, _Last]:
+) -> dict[dg.AssetKey, LastMaterialization]:
+    """The newest materialization of each of the assets that has one, in one query."""
     if not keys:
         return {}
     found = {}
@@ -97,5 +126,7 @@ def _last_materialized(
         last = record.asset_entry.last_materialization_record
         if last is not None and last.asset_materialization is not None:
             at = datetime.fromtimestamp(last.timestamp, UTC)
-            found[record.asset_entry.asset_key] = _Last(at, last.asset_materialization.metadata)
+            found[record.asset_entry.asset_key] = LastMaterialization(
+                at, last.asset_materialization.metadata
+            )
     return found

@@ -104,5 +104,3 @@ def _untaken(snapshot: Snapshot, untaken: UntakenNotices) -> Symptom:
         if untaken.outcome
         else "`opsintel notices list`",
     )
-
-

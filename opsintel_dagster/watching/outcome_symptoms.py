@@ -192,7 +192,9 @@ def _long_run(one: WatchedOutcome, run: LongRun, now: datetime) -> Symptom:
         title=f"A run does not end: {run.run_id[:8]}, for {length(now - run.since)}",
         detail=f"Started {moment(run.since)}; a run of {one.name} may take "
         f"{format_duration(run.allowed)}; {lives}.",
-        tried="nothing: a run whose worker lives is not ended" if run.beats else "",
+        tried="nothing: a run whose worker lives is not ended"
+        if run.beats
+        else "nothing: it may be at work on assets of somebody else",
         next_action=f"Dagster UI → Runs → {run.run_id}: read its log, then terminate it",
     )
 
