@@ -9,7 +9,7 @@ at work on assets of somebody else: it is told, and not ended. A wrong guess cos
 and nothing else, because whoever writes with an old epoch fails.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -59,12 +59,9 @@ def reap(
     cursor.forget_runs([run.run_id for run, _, _ in long])
     if not long:
         return [], {}
-    leases: dict[str, Row[Any]] = {}
-    if installation.ledger.exists():
-        with installation.ledger.read() as connection:
-            names = {one.name for _, mine, _ in long for one in mine}
-            leases = standing.leases(connection, names)
-    reaped, left = [], {}
+    leases = _leases(installation, {one.name for _, mine, _ in long for one in mine})
+    reaped: list[str] = []
+    left: dict[str, list[LongRun]] = {}
     for run, mine, began in long:
         beats = [
             mark
@@ -85,6 +82,13 @@ def reap(
                 told = LongRun(run_id=run.run_id, since=began, allowed=allowed, beats=bool(beats))
                 left.setdefault(one.name, []).append(told)
     return reaped, left
+
+
+def _leases(installation: Installation, names: Collection[str]) -> Mapping[str, Row[Any]]:
+    if not installation.ledger.exists():
+        return {}
+    with installation.ledger.read() as connection:
+        return standing.leases(connection, names)
 
 
 def _began(record: dg.RunRecord) -> datetime:

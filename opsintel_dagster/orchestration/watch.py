@@ -39,7 +39,7 @@ from opsintel_dagster.orchestration.watch_telling import (
     tell,
 )
 from opsintel_dagster.watching.detection import detect
-from opsintel_dagster.watching.snapshot import Snapshot
+from opsintel_dagster.watching.snapshot import Snapshot, UntakenNotices
 
 MOST_CHANGES: Final = 500
 MOST_REPORTED: Final = 50
@@ -154,7 +154,7 @@ def _snapshot(
     cursor: WatchCursor,
     now: datetime,
 ) -> Snapshot:
-    untaken = ()
+    untaken: tuple[UntakenNotices, ...] = ()
     if installation.ledger.exists():
         with installation.ledger.read() as connection:
             untaken = untaken_notices(connection, outcomes)

@@ -57,14 +57,15 @@ class WatchCursor:
 
     def write(self, now: datetime) -> str:
         """As a sensor's cursor."""
-        document = {
-            "freshness": self.freshness or 0,
+        document: dict[str, Any] = {
             "at": now.timestamp(),
             "pacing": json.loads(self.pacing.write()),
             "missed": self.missed,
             "begun": self.begun,
             "beats": self.beats,
         }
+        if self.freshness is not None:
+            document["freshness"] = self.freshness
         return json.dumps(document, separators=(",", ":"))
 
     def missed_since(self, key: str, now: datetime) -> datetime:

@@ -64,7 +64,7 @@ def _sensor(snapshot: Snapshot, sensor: WatchedSensor) -> Iterator[Symptom]:
             SymptomKind.SENSOR_SILENT,
             subject,
             title=f"The sensor {sensor.name} {where} only fails",
-            detail=f"Its last {sensor.failures} ticks failed: {sensor.error or 'no reason is kept'}",
+            detail=f"Its last {sensor.failures} ticks failed: {sensor.error or 'no reason kept'}",
             tried="it is evaluated again by Dagster at every interval",
             next_action=f"{ui}: the error of its last tick; `opsintel doctor`",
         )

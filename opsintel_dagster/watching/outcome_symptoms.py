@@ -51,7 +51,7 @@ def _unaccounted(one: WatchedOutcome) -> Iterator[Symptom]:
             one,
             SymptomKind.LAW_BROKEN,
             title="Records are unaccounted for",
-            detail=f"{one.unaccounted}{_since(one.unaccounted_since)}",
+            detail=one.unaccounted,
             tried="nothing: where records went is for a person to find; each drain counts again",
             next_action=f"`opsintel status {one.name}`; the check `conservation` on "
             f"{one.name}/promise in the Dagster UI names the place",
@@ -117,13 +117,14 @@ def _breakers(one: WatchedOutcome, now: datetime) -> Iterator[Symptom]:
         if now - breaker.since < breaker_patience(one.within):
             continue
         held = f"{_counted(breaker.blocked, 'batch', 'batches')} held back. "
+        held = held if breaker.blocked else ""
         probe = f", the next probe is due {moment(breaker.retry_at)}" if breaker.retry_at else ""
         yield _symptom(
             one,
             SymptomKind.BREAKER_OPEN,
             breaker.name,
             title=f"{breaker.name} has been down for {length(now - breaker.since)}",
-            detail=f"{held if breaker.blocked else ''}{breaker.reason}{_since(breaker.since)}",
+            detail=f"{held}{breaker.reason} (since {moment(breaker.since)})",
             tried=f"{_counted(breaker.failures, 'probe')} failed{probe}",
             next_action=f"bring it back; it is probed by itself, or at once with "
             f"`opsintel heal {one.name}`",
@@ -255,10 +256,6 @@ def length(lasted: timedelta) -> str:
     """How long something lasts, to the minute."""
     minutes = timedelta(minutes=max(lasted, timedelta(0)) // timedelta(minutes=1))
     return format_duration(minutes) if minutes else "under 1m"
-
-
-def _since(at: datetime | None) -> str:
-    return f" (since {moment(at)})" if at is not None else ""
 
 
 def _counted(number: int, thing: str, things: str | None = None) -> str:

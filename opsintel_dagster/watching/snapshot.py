@@ -89,7 +89,6 @@ class WatchedOutcome:
     breakers: tuple[OpenBreaker, ...] = ()
     cases: tuple[WaitingCase, ...] = ()
     unaccounted: str | None = None
-    unaccounted_since: datetime | None = None
     silent_since: datetime | None = None
     stale: tuple[StaleAsset, ...] = ()
     long_runs: tuple[LongRun, ...] = ()
