@@ -13,6 +13,7 @@ from opsintel_dagster.orchestration.keys import asset_key
 from opsintel_dagster.orchestration.waking import State
 
 BEATS_PER_WINDOW: Final = 3
+HEARTBEAT: Final = "heartbeat"
 _CHECKS: Final = ("conservation", "deadline")
 
 
@@ -53,7 +54,7 @@ def report_heartbeats(
             "oldest_seconds": max(0.0, age),
             "within_seconds": outcomes[one.name].outcome.within.total_seconds(),
         }
-        beat = dg.AssetMaterialization(key, description="heartbeat", metadata=metadata)
+        beat = dg.AssetMaterialization(key, description=HEARTBEAT, metadata=metadata)
         instance.report_runless_asset_event(beat)
         for name in _CHECKS:
             check = dg.AssetCheckKey(key, name)
@@ -113,6 +114,12 @@ class LastMaterialization:
 
     at: datetime
     metadata: Mapping[str, dg.MetadataValue]
+    description: str | None = None
+
+    @property
+    def is_heartbeat(self) -> bool:
+        """Whether it said that nothing is late, the source asked."""
+        return self.description == HEARTBEAT
 
 
 def last_materialized(
@@ -125,8 +132,9 @@ def last_materialized(
     for record in instance.get_asset_records(keys):
         last = record.asset_entry.last_materialization_record
         if last is not None and last.asset_materialization is not None:
+            event = last.asset_materialization
             at = datetime.fromtimestamp(last.timestamp, UTC)
             found[record.asset_entry.asset_key] = LastMaterialization(
-                at, last.asset_materialization.metadata
+                at, event.metadata, event.description
             )
     return found

@@ -139,12 +139,13 @@ def vouched_for(
 ) -> set[str]:
     """Outcomes that somebody has looked at a moment ago, source and all: their promise says so.
 
-    The arrivals sensor gives a sign of life every third of `within` where nothing is late, so a
-    source is asked once more only where that sensor is silent, or has found something.
+    The arrivals sensor gives a sign of life every third of `within` where nothing is late, so the
+    source of a quiet outcome is asked once more only where that sensor is silent.
     """
     return {
         one.name
         for one in outcomes
         if (key := asset_key(one.name, "promise")) in last
+        and last[key].is_heartbeat
         and now - last[key].at < one.outcome.within / 2
     }

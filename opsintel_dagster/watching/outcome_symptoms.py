@@ -239,8 +239,10 @@ def _woken(one: WatchedOutcome) -> str:
 
 
 def _what_to_do(one: WatchedOutcome) -> str:
-    is_stuck = any(each.is_given_up for each in one.failing)
-    if is_stuck or one.stop is not None or one.breakers:
+    given_up = [each.failure_class for each in one.failing if each.is_given_up]
+    if given_up and set(given_up) == {FailureClass.IN_DOUBT} and one.stop is None:
+        return f"`opsintel cases show {one.name}.{IN_DOUBT}`"
+    if given_up or one.stop is not None or one.breakers:
         return f"remove the cause, then `opsintel heal {one.name}`"
     if one.source_error or one.unclaimed:
         return f"`opsintel doctor`, then `opsintel drain {one.name}`"

@@ -53,9 +53,9 @@ class Running:
         self.run("depots")
         return self.run("parcels")
 
-    def tick(self, cursor: str | None = None) -> Any:
-        """One tick of the sensor."""
-        sensor = self.repository.get_sensor_def("opsintel_arrivals")
+    def tick(self, cursor: str | None = None, sensor_name: str = "opsintel_arrivals") -> Any:
+        """One tick of a sensor."""
+        sensor = self.repository.get_sensor_def(sensor_name)
         context = dg.build_sensor_context(
             instance=self.instance, repository_def=self.repository, cursor=cursor
         )

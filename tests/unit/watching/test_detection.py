@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from watched import FALLBACK, NOW, OWNER
 
@@ -259,6 +259,7 @@ OUTCOMES = st.builds(
 ).map(lambda one: replace(one, owner=f"team:{one.name}"))
 
 
+@settings(max_examples=50)
 @given(st.lists(OUTCOMES, max_size=6, unique_by=lambda one: one.name), st.randoms())
 def test_the_same_look_gives_the_same_symptoms_each_for_its_own_owner(
     outcomes: list[WatchedOutcome], random: Any
