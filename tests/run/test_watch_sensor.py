@@ -15,15 +15,14 @@ from running import Running, woken
 from scenario import DEPOTS, HEADER, depots, parcels
 from sqlalchemy import select
 
-from opsintel_dagster.ledger import attempts, batches, breakers
+from opsintel_dagster.ledger import batches, breakers
 from opsintel_dagster.ledger.breakers import BreakerKind, outcome_breaker
 from opsintel_dagster.ledger.lease import hold
-from opsintel_dagster.ledger.tables import batch, breaker, entry, episode, notice
+from opsintel_dagster.ledger.tables import breaker, entry, episode, notice
 from opsintel_dagster.orchestration import (
     heartbeats,
     pacing,
     reaping,
-    sensors,
     watch_dagster,
     watch_telling,
 )
@@ -187,9 +186,8 @@ def test_each_dead_man_url_is_called_once_a_tick_and_one_that_fails_is_told_mask
     running, desk, monkeypatch
 ):
     both = {"ping": desk.url("one")}
-    running.operation.redeclare(
-        depots(notices=both), parcels(notices=both), parcels(name="more", notices={"ping": {"env": "NO_URL"}})
-    )  # fmt: skip
+    unset = parcels(name="more", notices={"ping": {"env": "NO_URL"}})
+    running.operation.redeclare(depots(notices=both), parcels(notices=both), unset)
     (running.operation.root / "inbox" / "more").mkdir()
     running.deploy()
     monkeypatch.delenv("NO_URL", raising=False)

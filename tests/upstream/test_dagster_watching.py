@@ -36,10 +36,11 @@ PROMISE = dg.AssetKey(["o", "promise"])
 AT = datetime(2026, 6, 1, 10, tzinfo=UTC)
 
 
-@pytest.fixture
-def kept(tmp_path):
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
     """An instance with a disk: one without keeps no ticks."""
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as local:
+    folder = str(tmp_path_factory.mktemp("home"))
+    with dg.DagsterInstance.local_temp(folder) as local:
         yield local
 
 
