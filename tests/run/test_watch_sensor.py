@@ -13,7 +13,7 @@ from dagster._core.definitions.freshness import FreshnessState, FreshnessStateCh
 from desk import Desk, opened_desk
 from running import Running, woken
 from scenario import DEPOTS, HEADER, depots, parcels
-from sqlalchemy import select
+from sqlalchemy import Engine, event, select
 
 from opsintel_dagster.ledger import batches, breakers
 from opsintel_dagster.ledger.breakers import BreakerKind, outcome_breaker
@@ -23,6 +23,7 @@ from opsintel_dagster.orchestration import (
     heartbeats,
     pacing,
     reaping,
+    watch_acting,
     watch_dagster,
     watch_telling,
 )
@@ -378,6 +379,45 @@ def test_a_silent_source_is_told_from_its_last_arrival_on(running, monkeypatch):
     monkeypatch.setattr("opsintel_dagster.ledger.standing.last_arrivals", lambda *_: long_ago)
     watch(running, cursor)
     assert [row.title for row in rows(running, episode)] == ["The source is silent for 2h"]
+
+
+def test_a_look_takes_as_many_queries_for_many_outcomes_as_for_few(running, monkeypatch):
+    def statements(number: int) -> int:
+        several = [parcels(name=f"p{at}") for at in range(number)]
+        running.operation.redeclare(depots(), *several)
+        running.deploy()
+        watch(running)  # the first one gives the first signs of life
+        seen: list[str] = []
+
+        def count(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            seen.append(statement)
+
+        event.listen(Engine, "before_cursor_execute", count)
+        try:
+            watch(running)
+        finally:
+            event.remove(Engine, "before_cursor_execute", count)
+        return len(seen)
+
+    delivered_register(running)
+    monkeypatch.setattr(watch_acting, "vouched_for", lambda outcomes, *_: names(outcomes))
+    assert statements(2) == statements(8)
+
+
+def names(outcomes: Any) -> set[str]:
+    return {one.name for one in outcomes}
+
+
+def test_signs_of_life_are_bounded_and_the_costliest_outcome_gets_its_first(running, monkeypatch):
+    monkeypatch.setattr(heartbeats, "MOST_FIRST", 1)
+    running.operation.redeclare(depots(cost_per_hour=1), parcels(cost_per_hour=2))
+    running.deploy()
+    register = dg.AssetKey(["depots", "promise"])
+    watch(running)
+    assert running.instance.get_latest_materialization_event(PROMISE) is not None
+    assert running.instance.get_latest_materialization_event(register) is None
+    watch(running)
+    assert running.instance.get_latest_materialization_event(register) is not None
 
 
 def test_the_cursor_forgets_what_was_missed_while_nobody_looked():
