@@ -107,11 +107,6 @@ def held_back(connection: Connection, sources: Mapping[str, str]) -> HeldBack:
     return HeldBack(stops, {name: behind[name] for name in sources if name in behind}, opened)
 
 
-def is_stop(row: Row[Any]) -> bool:
-    """Whether this breaker is an outcome's own, which only a decision or a deployment closes."""
-    return bool(row.kind == BreakerKind.OUTCOME and row.retry_at is None)
-
-
 def last_arrivals(connection: Connection, names: Collection[str]) -> dict[str, datetime]:
     """When the source of each outcome last made something available, as far as it was claimed."""
     last = (
