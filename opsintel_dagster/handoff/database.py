@@ -29,6 +29,7 @@ from opsintel_dagster.errors import (
 from opsintel_dagster.handoff.secrets import masked_url, scrubbed, secrets_of
 
 PATIENCE_SECONDS: Final = 30
+_UNFIT: Final = ("SQLITE_ERROR", "SQLITE_AUTH", "SQLITE_PERM", "SQLITE_NOTADB", "SQLITE_CORRUPT")
 """How long a delivery waits for another one that holds the same rows."""
 
 IDLE_SECONDS: Final = 60
@@ -183,7 +184,7 @@ def _is_about_the_receiver(error: Exception) -> bool:
     original = getattr(error, "orig", None)
     state = getattr(original, "pgcode", None) or ""
     name = getattr(original, "sqlite_errorname", None) or ""
-    return state[:2] in ("28", "42") or name in ("SQLITE_ERROR", "SQLITE_AUTH", "SQLITE_PERM")
+    return state[:2] in ("28", "42") or name in _UNFIT
 
 
 def _own_words(error: Exception) -> str:

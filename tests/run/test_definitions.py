@@ -109,7 +109,7 @@ def test_rule_ids_become_check_names():
     assert check_name("a+b.unique") == "a_b__unique"
 
 
-def test_a_location_has_one_job_and_one_sensor_however_often_outcomes_are_built():
+def test_a_location_has_one_job_and_the_same_sensors_however_often_outcomes_are_built():
     several = dg.Definitions.merge(
         build_defs([depots()], location="tests"),
         build_defs([parcels()], location="tests", produced_elsewhere=["depots"]),
@@ -122,8 +122,8 @@ def test_a_location_has_one_job_and_one_sensor_however_often_outcomes_are_built(
     assert "opsintel_drain" in repository.job_names
     keys = repository.get_job("opsintel_drain").asset_layer.executable_asset_keys
     assert {key.path[0] for key in keys} == {"depots", "parcels"}
-    (sensor,) = repository.sensor_defs
-    assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
+    for sensor in repository.sensor_defs:
+        assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
 
 
 def test_job_and_sensor_may_come_from_elsewhere():
