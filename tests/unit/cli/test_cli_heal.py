@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -109,3 +110,32 @@ def test_a_stopped_outcome_says_what_to_do_and_goes_on_when_somebody_did(
     document = json.loads(opsintel("heal", "parcels", "--json").stdout)
     assert document["failures"] == {}
     assert "closed" in opsintel("cases", "show", "parcels.stopped").stdout
+
+
+def test_what_healed_by_itself_is_told_from_what_a_person_ended(
+    away: Operation, opsintel: Run, answer: Answer
+) -> None:
+    before = answer("status", "--healing")
+    assert before["outcomes"]["parcels"]["open"] == 1
+    (still,) = before["open"]
+    assert (still["stage"], still["failure_class"]) == ("delivered", "dependency_down")
+    (away.root / "out").unlink()
+    later = datetime.now(UTC) + timedelta(minutes=2)
+    away.drain(clock=lambda: later)
+    after = answer("status", "--healing")["outcomes"]["parcels"]
+    assert (after["healed"], after["by_people"], after["open"]) == (1, 0, 0)
+    assert "100%" in opsintel("status", "--healing", "parcels").stdout
+
+
+def test_what_a_person_tried_again_is_not_called_healed(
+    away: Operation, opsintel: Run, answer: Answer
+) -> None:
+    (away.root / "out").unlink()
+    opsintel("heal", "parcels")
+    after = answer("status", "--healing")["outcomes"]["parcels"]
+    assert (after["healed"], after["by_people"], after["open"]) == (0, 1, 0)
+
+
+def test_where_nothing_failed_that_is_said(operation: Operation, opsintel: Run) -> None:
+    operation.begin()
+    assert "Nothing failed within 30 days" in opsintel("status", "--healing").stdout
