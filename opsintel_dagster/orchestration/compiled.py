@@ -129,6 +129,7 @@ class Compiled:
                 for mode in outcome.failure_modes
             },
             "references": sorted({use.outcome for use in self.contract.references}),
+            "source": outcome.source.place,
             "follows": getattr(outcome.source, "outcome", None),
             "receivers": {route: receiver.place for route, receiver in outcome.handoff.items()},
             "takes_corrections": getattr(outcome.source, "same_name", None) == "correction",
