@@ -1,0 +1,447 @@
+"""One installation, and everything that can go wrong with it, in an order that a seed draws.
+
+A schedule drops files, drains under faults, moves the clock, deploys and asks for another try.
+After each step the law must hold and nothing may be delivered twice; in the end, when all faults
+are over, every record must be where the files say it belongs.
+
+A fault in this process is an exception at some point, and `Died` is one that nothing may catch:
+what a real kill leaves behind (a lease that nobody gives back, a transaction that is torn off) only
+`killed` shows, which has the drain in a process of its own and ends it with kill -9.
+"""
+
+import errno
+import os
+import random
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Final
+
+import faulty_store
+from dropped_files import Dropped, Line
+from faulty_files import TRAPS, Traps
+from faulty_receiver import ANSWERS, CONFIRMS, Behaviour, Desk, in_place
+from killed_drain import PROCESSES, WAIT_SECONDS
+from scenario import Operation, depots, parcels
+from sqlalchemy import select
+
+from opsintel_dagster import crashpoints
+from opsintel_dagster.crashpoints import CRASH_POINTS
+from opsintel_dagster.errors import LedgerError
+from opsintel_dagster.handoff import Guarantee
+from opsintel_dagster.ledger import batches, breakers, cases
+from opsintel_dagster.ledger.breakers import outcome_breaker
+from opsintel_dagster.ledger.tables import delivery
+from opsintel_dagster.orchestration import quarantine, trying_again
+from opsintel_dagster.orchestration.conservation import count_places
+from opsintel_dagster.orchestration.drain import DrainReport
+from opsintel_dagster.orchestration.reports import Conservation
+from opsintel_dagster.outcome import FailureClass, Outcome
+
+LONGEST_END: Final = 25
+"""Drains within which everything must have come to its place when the faults are over."""
+
+ERRORS: Final = {
+    "disk": lambda: OSError(errno.EIO, os.strerror(errno.EIO)),
+    "reset": lambda: ConnectionResetError(errno.ECONNRESET, "connection reset by peer"),
+    "bug": lambda: KeyError("nobody thought of this"),
+    "ledger": lambda: LedgerError("ledger: the server closed the connection unexpectedly"),
+    "memory": lambda: MemoryError("no more of it"),
+}
+
+
+class Died(BaseException):
+    """The drain ends here, and nothing may catch it and go on."""
+
+
+@dataclass(frozen=True)
+class Faults:
+    """What goes wrong during one drain; nothing, if nothing is said."""
+
+    point: str | None = None
+    nth: int = 1
+    how: str = "died"
+    store: dict[int, str] = field(default_factory=dict)
+    answers: tuple[str, ...] = ()
+    confirms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a laboratory is, for a process that shall drain there."""
+
+    root: Path
+    ledger_url: str
+    desk_url: str
+    store_url: str
+    asks: bool
+    deployed: tuple[int, int]
+    offset: timedelta
+
+
+def declared(place: Place) -> tuple[Outcome, Outcome]:
+    """The scenario's outcomes as they are deployed now: with three desks and tight budgets."""
+    max_files, attempts = place.deployed
+    table = {"kind": "table", "url": place.desk_url}
+    source = {"kind": "files", "path": "inbox/parcels/*", "settle": "0s"}
+    return (
+        depots(handoff={"register": {**table, "table": "depots"}}, within="9999h"),
+        parcels(
+            source={**source, "same_name": "correction"},
+            repeats="skip_equal",
+            batch={"max_files": max_files},
+            healing={"attempts_per_batch": attempts, "attempts_per_hour": 12},
+            routes=[
+                {"to": "nowhere", "when": "weight = 0"},
+                {"to": "desk", "when": "note = 'desk'"},
+                {"to": "freight", "when": "weight >= 30"},
+                {"to": "gate", "when": "weight > 0"},
+            ],
+            handoff={
+                "freight": {"kind": "files", "path": "out/freight"},
+                "gate": {**table, "table": "gate_queue"},
+                "desk": {**table, "table": "desk_queue"},
+            },
+        ),
+    )
+
+
+def opened(place: Place) -> Operation:
+    """The installation of a laboratory."""
+    return Operation(
+        place.root,
+        declared(place),
+        ledger_url=place.ledger_url,
+        desk_url=place.desk_url,
+        store_url=place.store_url,
+        clock=lambda: datetime.now(UTC) + place.offset,
+    )
+
+
+def desk_of(place: Place) -> Desk:
+    """The desk that remembers what it took, or cannot be asked."""
+    guarantee = Guarantee.ASK if place.asks else Guarantee.IDEMPOTENT
+    return Desk(place.root / "desk.jsonl", guarantee)
+
+
+@contextmanager
+def going_wrong(faults: Faults, desk: Desk, pipe: Connection | None = None) -> Iterator[Behaviour]:
+    """Let these things go wrong inside; at a point with a pipe, wait to be killed."""
+    seen = 0
+    behaviour = Behaviour(faults.answers, faults.confirms)
+
+    def stop(reached: str) -> None:
+        nonlocal seen
+        seen += reached == faults.point
+        if reached != faults.point or seen != faults.nth:
+            return
+        behaviour.fired[f"{faults.how} at a point"] += 1
+        if pipe is not None:
+            pipe.send("reached")
+            pipe.recv()
+        raise Died if faults.how == "died" else ERRORS[faults.how]()
+
+    faulty_store.fail(faults.store)
+    crashpoints.on_reached = stop if faults.point is not None else None
+    try:
+        with in_place(behaviour, desk):
+            yield behaviour
+    finally:
+        crashpoints.on_reached = None
+        faulty_store.fail({})
+
+
+def drain_to_be_killed(place: Place, faults: Faults, pipe: Connection) -> None:
+    """In a process of its own: drain until the point, and wait there."""
+    operation = opened(place)
+    with going_wrong(faults, desk_of(place), pipe):
+        try:
+            operation.drain(sleep=lambda _seconds: None)
+        except Exception as error:  # noqa: BLE001  # a stage may fail before the point is reached
+            pipe.send(type(error).__name__)
+        else:
+            pipe.send("finished")
+
+
+class Laboratory:
+    """One schedule; what it draws depends on its seed alone."""
+
+    def __init__(self, root: Path, seed: int, *, url: str | None = None, kills: int = 0) -> None:
+        self.chance = random.Random(seed)
+        self.kills = kills
+        self.dropped = Dropped()
+        self.register = {"HAM", "BER"}
+        self.traps = Traps()
+        self.fired: Counter[str] = Counter()
+        self.in_doubt = 0
+        ledger, desk = (f"sqlite:///{root / name}" for name in ("ledger.db", "desk.db"))
+        store = root / "store"
+        self.place = Place(
+            root,
+            url or ledger,
+            url or desk,
+            faulty_store.url_of(store) if self.chance.random() < 0.5 else str(store),
+            self.chance.random() < 0.3,
+            (self.chance.choice([1, 2, 50]), self.chance.choice([2, 3, 10])),
+            timedelta(),
+        )
+        self.furthest = timedelta()
+        self.operation = opened(self.place)
+        self.operation.clock = self.now
+        self.desk = desk_of(self.place)
+
+    def now(self) -> datetime:
+        """The time as the drains of this laboratory are told it."""
+        return datetime.now(UTC) + self.place.offset
+
+    def run(self, steps: int) -> None:
+        """The schedule, from the first file to the last record in its place."""
+        try:
+            self._tell_register()
+            self._drop()
+            for at in range(steps):
+                self.step(is_last=at == steps - 1)
+                self.assert_nothing_is_lost_or_doubled()
+            self.end()
+        finally:
+            self.operation.close()
+
+    def step(self, *, is_last: bool) -> None:
+        """Something happens."""
+        if self.kills and (is_last or self.chance.random() < 0.4):
+            self.kills -= 1
+            self.killed()
+            return
+        weights = {
+            self._drop: 4,
+            self.drain: 9,
+            self._correct: 0 if self.place.asks else 2,
+            self._copy: 0 if self.place.asks else 1,
+            self._repeat: 1,
+            self._garbage: 1,
+            self._gain_depot: 1,
+            self._move_clock: 3,
+            self._deploy: 1,
+            self._decide: 1,
+        }
+        [act] = self.chance.choices(list(weights), list(weights.values()))
+        act()
+
+    def drain(self) -> None:
+        """A drain during which things go wrong."""
+        faults = self._faults(self.chance.choice(["died", "died", *ERRORS]))
+        with going_wrong(faults, self.desk) as behaviour, self.traps.in_place():
+            try:
+                self.operation.drain(sleep=lambda _seconds: None)
+            except Died:
+                pass
+            except Exception as error:  # whole stages may fail, but only of what was planned
+                if not (behaviour.fired or faults.store):
+                    raise AssertionError(f"nothing had gone wrong: {error!r}") from error
+        self.fired += behaviour.fired
+        self._take_in_traps()
+
+    def killed(self) -> None:
+        """A drain in a process of its own, which is killed with -9 where it has got to."""
+        faults = self._faults("killed")
+        if faults.point is None:
+            faults = Faults(self.chance.choice(CRASH_POINTS), how="killed")
+        pipe, theirs = PROCESSES.Pipe()
+        process = PROCESSES.Process(
+            target=drain_to_be_killed, args=(self.place, faults, theirs), daemon=True
+        )
+        process.start()
+        theirs.close()
+        assert pipe.poll(WAIT_SECONDS), "the drain neither reached the point nor finished"
+        if pipe.recv() == "reached":
+            self.fired["kill -9"] += 1
+        process.kill()
+        process.join(WAIT_SECONDS)
+        pipe.close()
+
+    def end(self) -> None:
+        """All faults are over: within some drains everything has come to its place."""
+        self.traps.set.clear()
+        self.place = _moved(self.place, self.furthest)
+        for _ in range(LONGEST_END):
+            self.place = _moved(self.place, self.place.offset + timedelta(hours=3))
+            with going_wrong(Faults(), self.desk):
+                self.operation.drain("depots")
+                if self._has_given_up():
+                    self._decide()
+                report = self.operation.drain()
+            if self._is_over(report):
+                break
+        else:
+            raise AssertionError(f"it never ends: {report.failures} {report.verified.waiting}")
+        with going_wrong(Faults(), self.desk):
+            self.operation.drain()  # what closes last may let a case close
+        self.assert_nothing_is_lost_or_doubled()
+        self._assert_everything_is_in_its_place()
+
+    def assert_nothing_is_lost_or_doubled(self) -> None:
+        """The law, and that no record was taken twice, as things stand now."""
+        law = self.law()
+        assert law.problems == (), law.problems
+        assert law.holds, law
+        freight = self.operation.files("out/freight")
+        rows = freight.to_dicts() if freight.height else []
+        for taken in (rows, self.desk.taken()):
+            assert _often(row["_record"] for row in taken) == []
+            assert _often((row["parcel"], row["weight"]) for row in taken) == []
+
+    def law(self) -> Conservation:
+        """Count the places, without a drain that might mend something."""
+        operation = self.operation
+        with in_place(Behaviour(), self.desk), operation.installation.ledger.read() as connection:
+            return count_places(operation.installation, connection, operation.compiled["parcels"])
+
+    def _assert_everything_is_in_its_place(self) -> None:
+        wanted = self.dropped.expected(self.register)
+        doubtful = self._doubtful()
+        gate = {row[0]: int(row[2]) for row in self.operation.table("gate_queue")}
+        freight = self.operation.files("out/freight")
+        found = {
+            "gate": gate,
+            "freight": _newest(freight.to_dicts() if freight.height else []),
+            "desk": _newest(self.desk.taken()),
+        }
+        for place, there in found.items():
+            assert _without(there, doubtful) == _without(wanted[place], doubtful), place
+        with self.operation.installation.ledger.read() as connection:
+            rows = quarantine.open_rows(self.operation.installation, connection, "parcels")
+            open_cases = cases.listing(connection, ["parcels"])
+        parcels_open = set(rows["parcel"]) if rows.height else set()
+        assert parcels_open == set(wanted["open"])
+        assert "stopped" not in {case.failure_mode for case in open_cases}
+
+    def _doubtful(self) -> set[str]:
+        """Parcels on their way to the desk that nobody can say arrived."""
+        with self.operation.installation.ledger.read() as connection:
+            query = select(delivery.c.batch_id).where(delivery.c.state == "in_doubt")
+            found = set(connection.execute(query).scalars())
+            paths = [
+                file.path
+                for batch_id in found
+                for file in batches.files_of(connection, batch_id, batches.Role.ROUTED)
+            ]
+        self.in_doubt = len(found)
+        rows = self.operation.installation.store.read(paths)
+        if rows.is_empty():
+            return set()
+        return set(rows.filter(rows["_route"] == "desk")["parcel"])
+
+    def _is_over(self, report: DrainReport) -> bool:
+        with self.operation.installation.ledger.read() as connection:
+            left = batches.outstanding(connection, "parcels")
+        return all(row.failure_class == FailureClass.IN_DOUBT for row in left) and not (
+            set(report.failures) - {row.id for row in left}
+        )
+
+    def _has_given_up(self) -> bool:
+        with self.operation.installation.ledger.read() as connection:
+            waiting = batches.given_up(connection, "parcels")
+            stopped = breakers.find(connection, outcome_breaker("parcels"))
+        return stopped is not None or any(row.failure_class != "in_doubt" for row in waiting)
+
+    def _faults(self, how: str) -> Faults:
+        chance = self.chance
+        kinds = chance.sample(["point", "store", "receiver", "confirm"], k=chance.choice([1, 1, 2]))
+        ways = [way for way in ANSWERS if way != "reset" or chance.random() < 0.5]
+        return Faults(
+            chance.choice(CRASH_POINTS) if "point" in kinds else None,
+            chance.choice([1, 1, 1, 2]),
+            how,
+            {chance.randint(1, 12): chance.choice(faulty_store.FAULTS) for _ in range(3)}
+            if "store" in kinds
+            else {},
+            tuple(chance.choices(ways, k=chance.choice([1, 2, 6]))) if "receiver" in kinds else (),
+            tuple(chance.choices(CONFIRMS, k=2)) if "confirm" in kinds else (),
+        )
+
+    def _drop(self) -> None:
+        name = self.dropped.new(self.chance)
+        self._write(name)
+        if self.chance.random() < 0.3:
+            self.traps.set[name] = self.chance.choice(TRAPS)
+            self.traps.growth[name] = Line(f"G{name[1:3]}", "HAM", "7", "").text
+            self.dropped.fixed.add(name)
+
+    def _correct(self) -> None:
+        name = self.dropped.correct(self.chance)
+        if name is not None:
+            self._write(name)
+
+    def _copy(self) -> None:
+        name = self.dropped.copy(self.chance)
+        if name is not None:
+            self._write(name)
+
+    def _repeat(self) -> None:
+        if self.dropped.files:
+            self._write(self.chance.choice(sorted(self.dropped.files)))
+
+    def _garbage(self) -> None:
+        self.operation.drop("parcels", f"g{self.chance.randint(1, 3)}.parquet", "no such thing")
+
+    def _gain_depot(self) -> None:
+        self.register.add("XXX")
+        self._tell_register()
+
+    def _tell_register(self) -> None:
+        lines = "".join(f"{code},city\n" for code in sorted(self.register))
+        self.operation.drop("depots", "depots.csv", f"code,city\n{lines}")
+        self.operation.drain("depots")
+
+    def _move_clock(self) -> None:
+        minutes = self.chance.choice([1, 5, 45, 120, -10, -180])
+        self.place = _moved(self.place, self.place.offset + timedelta(minutes=minutes))
+        self.furthest = max(self.furthest, self.place.offset)
+        self.fired["clock back" if minutes < 0 else "clock on"] += 1
+
+    def _deploy(self) -> None:
+        limits = (self.chance.choice([1, 2, 50]), self.chance.choice([2, 3, 10]))
+        self.place = Place(**{**vars(self.place), "deployed": limits})
+        self.operation.redeclare(*declared(self.place))
+
+    def _decide(self) -> None:
+        operation = self.operation
+        compiled = operation.compiled["parcels"]
+        names = trying_again.dependencies_of(operation.installation, compiled)
+        operation.installation.ledger.migrate()
+        with operation.installation.ledger.write() as connection:
+            trying_again.decided(connection, "parcels", "somebody", names)
+
+    def _write(self, name: str) -> None:
+        self.operation.drop("parcels", name, self.dropped.content(name), age=timedelta(0))
+
+    def _take_in_traps(self) -> None:
+        for name in self.traps.gone:
+            del self.dropped.files[name]
+        for name in self.traps.grown:
+            self.dropped.grow(name)
+        self.traps.gone.clear()
+        self.traps.grown.clear()
+        self.fired += self.traps.fired
+        self.traps.fired.clear()
+
+
+def _moved(place: Place, offset: timedelta) -> Place:
+    return Place(**{**vars(place), "offset": offset})
+
+
+def _often(values: Iterator[Any]) -> list[Any]:
+    return [value for value, count in Counter(values).items() if count > 1]
+
+
+def _newest(rows: list[dict[str, Any]]) -> dict[str, int]:
+    ordered = sorted(rows, key=lambda row: row["_seq"])
+    return {row["parcel"]: int(row["weight"]) for row in ordered}
+
+
+def _without(there: dict[str, int], doubtful: set[str]) -> dict[str, int]:
+    return {parcel: weight for parcel, weight in there.items() if parcel not in doubtful}
