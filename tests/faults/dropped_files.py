@@ -64,10 +64,12 @@ class Dropped:
     files: dict[str, list[Line]] = field(default_factory=dict)
     fixed: set[str] = field(default_factory=set)
     """Files that no correction may touch any more: there is a copy of them."""
+    _count: int = 0
 
     def new(self, chance: random.Random) -> str:
         """A new file; returns its name."""
-        number = len(self.files) + 1
+        self._count += 1
+        number = self._count
         self.files[f"f{number:02}.csv"] = [
             Line(
                 f"P{number:02}{row:02}",
@@ -94,7 +96,8 @@ class Dropped:
         if not self.files:
             return None
         name = chance.choice(sorted(self.files))
-        copied = f"c{len(self.files) + 1:02}.csv"
+        self._count += 1
+        copied = f"c{self._count:02}.csv"
         self.files[copied] = self.files[name]
         self.fixed |= {name, copied}
         return copied

@@ -27,15 +27,21 @@ _NUMBERS: Final = {"full": errno.ENOSPC, "broken": errno.EIO, "reset": errno.ECO
 
 _planned: dict[int, str] = {}
 _seen = 0
-fired: Counter[str] = Counter()
+_fired: Counter[str] = Counter()
 
 
-def fail(planned: Mapping[int, str]) -> None:
-    """From now on the nth operation fails so; the first one is 1. Empty: everything works."""
+def fail(planned: Mapping[int, str]) -> Counter[str]:
+    """From now on the nth operation fails so; the first one is 1. Empty: everything works.
+
+    Returns what has failed since the last time.
+    """
     global _seen  # noqa: PLW0603  # a file system has one schedule, whoever opened it
     _seen = 0
+    failed = Counter(_fired)
+    _fired.clear()
     _planned.clear()
     _planned.update(planned)
+    return failed
 
 
 def url_of(folder: Path) -> str:
@@ -48,7 +54,7 @@ def _next_fault() -> str | None:
     _seen += 1
     fault = _planned.get(_seen)
     if fault is not None:
-        fired[f"store {fault}"] += 1
+        _fired[f"store {fault}"] += 1
     return fault
 
 
