@@ -110,23 +110,32 @@ def settle(work: Work, connection: Connection, replaces: Replaces) -> int:
 def _current_rows(work: Work, olds: Sequence[str], like: pl.DataFrame) -> pl.DataFrame:
     """What the replaced arrivals have delivered, or had repeated unchanged.
 
-    Rows from before the contract gained a column, or gave one another type, are left out: no row
+    What a receiver refused is not among it: it lies in quarantine until a correction replaces it,
+    and one that says the same is refused again. Rows from before the contract gained a column, or gave one another type, are left out: no row
     `like` ours is equal to them.
     """
     with work.installation.ledger.read() as connection:
-        paths = [
-            file.path
+        files = [
+            file
             for batch_id in arrivals.batches_of(connection, olds)
-            for file in batches.files_of(connection, batch_id, Role.ROUTED, Role.UNCHANGED)
+            for file in batches.files_of(
+                connection, batch_id, Role.ROUTED, Role.UNCHANGED, Role.REFUSED
+            )
             if file.rows
         ]
+    paths = [file.path for file in files if file.role != Role.REFUSED]
+    refused = [file.path for file in files if file.role == Role.REFUSED]
     frames = [work.installation.store.scan([path]) for path in paths]
     alike = [
         frame.select(like.columns + list(ROUTING)) for frame in frames if _is_alike(frame, like)
     ]
     if not alike:
         return pl.DataFrame()
-    return together(alike).filter(pl.col("_arrival").is_in(list(olds))).collect()
+    rows = together(alike).filter(pl.col("_arrival").is_in(list(olds)))
+    if refused:
+        gone = work.installation.store.scan(refused, columns=["_arrival", "_row"])
+        rows = rows.join(gone, on=["_arrival", "_row"], how="anti", maintain_order="left")
+    return rows.collect()
 
 
 def _is_alike(rows: pl.LazyFrame, like: pl.DataFrame) -> bool:
