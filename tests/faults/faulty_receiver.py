@@ -37,7 +37,10 @@ POISON: Final = "poison"
 HANGS_SECONDS: Final = 0.02
 
 ANSWERS: Final = ("accepted", "reset", "lost", "busy", "unavailable", "down", "hangs", "denied")
-"""Timed out or cut off after it had accepted, timed out before; 429, 503, away, hanging, 403."""
+"""Timed out or cut off after it had accepted, timed out before; 429, 503, away, hanging, 403.
+
+429 asks to wait 7 seconds, or as many as stand behind it: `busy 3600`.
+"""
 
 CONFIRMS: Final = ("down", "reset")
 
@@ -49,6 +52,8 @@ class Behaviour:
     answers: Sequence[str] = ()
     confirms: Sequence[str] = ()
     fired: Counter[str] = field(default_factory=Counter)
+    sent: list[int] = field(default_factory=list)
+    """How many records were in each delivery."""
 
     def __post_init__(self) -> None:
         self._answers, self._confirms = deque(self.answers), deque(self.confirms)
@@ -90,6 +95,7 @@ class Faulty(Receiver):
         return self._inner.dependency
 
     def deliver(self, delivery: Delivery, rows: pl.DataFrame) -> Receipt:
+        self._behaviour.sent.append(rows.height)
         answer = self._behaviour.next_answer()
         if answer not in (None, "accepted", "reset"):
             raise self._silence(str(answer))
@@ -137,8 +143,9 @@ class Faulty(Receiver):
         if answer == "hangs":
             time.sleep(HANGS_SECONDS)
             return self._timeout()
+        answer, _, seconds = answer.partition(" ")
         causes: dict[str, Exception] = {
-            "busy": answered(429, {"Retry-After": "7"}),
+            "busy": answered(429, {"Retry-After": seconds or "7"}),
             "unavailable": answered(503, {}),
             "down": ConnectionRefusedError(errno.ECONNREFUSED, "connection refused"),
             "denied": answered(403, {}),

@@ -85,13 +85,13 @@ class Place:
     desk_url: str
     store_url: str
     asks: bool
-    deployed: tuple[int, int]
+    deployed: tuple[int, int, int]
     offset: timedelta
 
 
 def declared(place: Place) -> tuple[Outcome, Outcome]:
     """The scenario's outcomes as they are deployed now: with three desks and tight budgets."""
-    max_files, attempts = place.deployed
+    max_files, attempts, version = place.deployed
     table = {"kind": "table", "url": place.desk_url}
     source = {"kind": "files", "path": "inbox/parcels/*", "settle": "0s"}
     return (
@@ -105,7 +105,7 @@ def declared(place: Place) -> tuple[Outcome, Outcome]:
                 {"to": "nowhere", "when": "weight = 0"},
                 {"to": "desk", "when": "note = 'desk'"},
                 {"to": "freight", "when": "weight >= 30"},
-                {"to": "gate", "when": "weight > 0"},
+                {"to": "gate", "when": "weight > 0", "name": f"light_{version}"},
             ],
             handoff={
                 "freight": {"kind": "files", "path": "out/freight"},
@@ -201,7 +201,7 @@ class Laboratory:
             url or desk,
             faulty_store.url_of(store) if self.chance.random() < 0.5 else str(store),
             self.chance.random() < 0.3,
-            (self.chance.choice([1, 2, 50]), self.chance.choice([2, 3, 10])),
+            self._limits(0),
             timedelta(),
         )
         self.furthest = timedelta()
@@ -422,9 +422,12 @@ class Laboratory:
         self.fired["clock back" if minutes < 0 else "clock on"] += 1
 
     def _deploy(self) -> None:
-        limits = (self.chance.choice([1, 2, 50]), self.chance.choice([2, 3, 10]))
+        limits = self._limits(self.place.deployed[-1] + 1)
         self.place = Place(**{**vars(self.place), "deployed": limits})
         self.operation.redeclare(*declared(self.place))
+
+    def _limits(self, version: int) -> tuple[int, int, int]:
+        return self.chance.choice([1, 2, 50]), self.chance.choice([2, 3, 10]), version
 
     def _decide(self) -> None:
         operation = self.operation
@@ -455,7 +458,7 @@ def ready(url: str | None = None) -> Path:
     weakref.finalize(Laboratory, shutil.rmtree, folder, ignore_errors=True)
     ledger, desk = (f"sqlite:///{folder / name}" for name in ("ledger.db", "desk.db"))
     store = str(folder / "store")
-    place = Place(folder, url or ledger, url or desk, store, False, (50, 10), timedelta())
+    place = Place(folder, url or ledger, url or desk, store, False, (50, 10, 0), timedelta())
     operation = opened(place)
     operation.drop("depots", "depots.csv", "code,city\nBER,city\nHAM,city\n")
     operation.drain("depots")
