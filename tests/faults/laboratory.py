@@ -401,7 +401,9 @@ class Laboratory:
 
     def _repeat(self) -> None:
         if self.dropped.files:
-            self._write(self.chance.choice(sorted(self.dropped.files)))
+            name = self.chance.choice(sorted(self.dropped.files))
+            self.traps.set.pop(name, None)  # it may have been received: it cannot disappear unseen
+            self._write(name)
 
     def _garbage(self) -> None:
         self.operation.drop("parcels", f"g{self.chance.randint(1, 3)}.parquet", "no such thing")
