@@ -129,7 +129,9 @@ class Operation:
     def __post_init__(self) -> None:
         settings = Settings.below(self.root)
         settings = Settings(
-            settings.root, self.ledger_url or settings.ledger_url, self.store_url or settings.store_url
+            settings.root,
+            self.ledger_url or settings.ledger_url,
+            self.store_url or settings.store_url,
         )
         self.installation = Installation.open(settings)
         self.redeclare(*self.outcomes)

@@ -111,8 +111,8 @@ def _current_rows(work: Work, olds: Sequence[str], like: pl.DataFrame) -> pl.Dat
     """What the replaced arrivals have delivered, or had repeated unchanged.
 
     What a receiver refused is not among it: it lies in quarantine until a correction replaces it,
-    and one that says the same is refused again. Rows from before the contract gained a column, or gave one another type, are left out: no row
-    `like` ours is equal to them.
+    and one that says the same is refused again. Rows from before the contract gained a column, or
+    gave one another type, are left out: no row `like` ours is equal to them.
     """
     with work.installation.ledger.read() as connection:
         files = [

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from fsspec import register_implementation
 from fsspec.implementations.local import LocalFileSystem
@@ -92,7 +92,7 @@ class _Cut:
         self._file.flush()
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def __enter__(self) -> "_Cut":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

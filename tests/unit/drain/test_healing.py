@@ -2,130 +2,27 @@
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from math import log2
 from pathlib import Path
 from typing import Any
 
-import pandera.polars as pa
 import polars as pl
 import pytest
 from faulty_receiver import Behaviour, Desk, in_place
-from scenario import Operation, parcels
-from sqlalchemy import Row, select
+from healed import HEAVY, LIGHT, Healed, OddError, killed_at, sent
+from scenario import Operation
 from typer.testing import CliRunner
 
-from opsintel_dagster import crashpoints
 from opsintel_dagster.cli.app import app
 from opsintel_dagster.handoff import Guarantee
-from opsintel_dagster.ledger import batches, cases, lease
+from opsintel_dagster.ledger import batches
 from opsintel_dagster.ledger.batches import BatchState
 from opsintel_dagster.ledger.tables import attempt, batch, breaker, entry
-from opsintel_dagster.orchestration import quarantine, trying_again
+from opsintel_dagster.orchestration import quarantine
 from opsintel_dagster.orchestration.drain import DrainReport
 from opsintel_dagster.outcome import Outcome
 from opsintel_dagster.verification import Contract
-
-HEADER = "parcel,weight,note\n"
-LIGHT, HEAVY = "P1,1,\n", "P2,40,\n"
-
-
-class Item(pa.DataFrameModel):
-    parcel: str
-    weight: float
-    note: str = pa.Field(nullable=True)
-
-
-def sent(name: str = "parcels", **changes: Any) -> Outcome:
-    return parcels(
-        **{
-            "name": name,
-            "source": {"kind": "files", "path": f"inbox/{name}/*", "settle": "0s"},
-            "contract": Item,
-            "failure_modes": [],
-            "routes": [
-                {"to": "freight", "when": "weight >= 30"},
-                {"to": "gate", "when": "weight < 30"},
-            ],
-            **changes,
-        }
-    )
-
-
-class Odd(Exception):
-    """No table knows it."""
-
-
-class Died(BaseException):
-    """The process is gone."""
-
-
-@dataclass
-class Healed:
-    """An operation whose clock and receivers are ours."""
-
-    operation: Operation
-    now: datetime = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-    def __post_init__(self) -> None:
-        self.operation.clock = lambda: self.now
-        self.slept: list[float] = []
-
-    def later(self, **much: float) -> None:
-        self.now += timedelta(**much)
-
-    def drop(self, name: str, lines: str, outcome: str = "parcels") -> None:
-        self.operation.drop(outcome, name, HEADER + lines)
-
-    def drain(
-        self, *answers: str, outcome: str = "parcels", behaviour: Behaviour | None = None
-    ) -> DrainReport:
-        with in_place(behaviour or Behaviour(answers)):
-            return self.operation.drain(outcome, sleep=self.slept.append)
-
-    def failing(self, point: str, error: BaseException, nth: int = 1) -> DrainReport:
-        seen = 0
-
-        def fail(reached: str) -> None:
-            nonlocal seen
-            seen += reached == point
-            if reached == point and (seen == nth):
-                raise error
-
-        crashpoints.on_reached = fail
-        try:
-            return self.drain()
-        finally:
-            crashpoints.on_reached = None
-
-    def decide(self) -> None:
-        installation = self.operation.installation
-        names = trying_again.dependencies_of(installation, self.operation.compiled["parcels"])
-        with installation.ledger.write() as connection:
-            trying_again.decided(connection, "parcels", "somebody", names)
-
-    def rows(self, table: Any) -> list[Row[Any]]:
-        with self.operation.installation.ledger.read() as connection:
-            return list(connection.execute(select(table)))
-
-    def stopped(self) -> dict[str, str] | None:
-        """What the case about what was given up says; None: it is not open."""
-        with self.operation.installation.ledger.read() as connection:
-            for case in cases.listing(connection, ["parcels"]):
-                if case.failure_mode == "stopped":
-                    return dict(case.facts["stopped"])
-        return None
-
-    @property
-    def gate(self) -> list[str]:
-        return sorted(row[0] for row in self.operation.table("gate_queue"))
-
-    @property
-    def freight(self) -> list[str]:
-        rows = self.operation.files("out/freight")
-        return sorted(rows["parcel"]) if rows.height else []
 
 
 @pytest.fixture
@@ -239,13 +136,13 @@ def test_a_batch_whose_attempts_are_spent_is_given_up_until_somebody_decides(
 ) -> None:
     healed = make(sent(healing={"attempts_per_batch": 2}))
     healed.drop("a.csv", LIGHT)
-    healed.failing("verify.begun", Odd("who knows"))
+    healed.failing("verify.begun", OddError("who knows"))
     assert healed.stopped() is None
     healed.later(minutes=1)
-    report = healed.failing("verify.begun", Odd("who knows"))
+    report = healed.failing("verify.begun", OddError("who knows"))
     [about] = report.failures
     assert "all 2 attempts are spent" in report.failures[about]
-    assert healed.stopped() == {about: "Odd: who knows"}
+    assert healed.stopped() == {about: "OddError: who knows"}
     healed.later(days=1)
     assert healed.drain().delivered.delivered == 0
     healed.decide()
@@ -350,24 +247,12 @@ def test_a_batch_that_failed_before_is_not_blamed_for_the_death_of_the_process_a
     healed.drop("a.csv", LIGHT)
     healed.drop("b.csv", "P3,1,\n")
     killed_at(healed, "verify.begun", 1, monkeypatch)
-    healed.failing("verify.begun", Odd("who knows"), nth=1)
+    healed.failing("verify.begun", OddError("who knows"), nth=1)
     killed_at(healed, "claim.read", 1, monkeypatch)  # nothing to claim: it comes to its end
     healed.drop("c.csv", "P4,1,\n")
     for _ in range(2):
         killed_at(healed, "claim.written", 1, monkeypatch)
     assert [row.kills for row in healed.rows(batch)] == [0, 0]
-
-
-def killed_at(
-    healed: Healed, point: str, nth: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What a kill leaves behind: a lease of a process that is gone (real ones: tests/faults)."""
-    with monkeypatch.context() as gone:
-        here = lease._this_process()
-        gone.setattr(lease, "_this_process", lambda: {**here, "started": "long ago"})
-        gone.setattr(lease, "_release", lambda held: held)
-        with suppress(Died):
-            healed.failing(point, Died(), nth)
 
 
 def test_a_receiver_that_is_down_does_not_hold_back_the_other_routes_of_its_batch(
