@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row
 from opsintel_dagster.ledger import arrivals, batches, cases
 from opsintel_dagster.ledger.batches import BatchKind, BatchState, Role
 from opsintel_dagster.orchestration import quarantine
+from opsintel_dagster.orchestration.taken import scan_taken
 from opsintel_dagster.orchestration.work import Work
 from opsintel_dagster.store import together
 
@@ -123,19 +124,13 @@ def _current_rows(work: Work, olds: Sequence[str], like: pl.DataFrame) -> pl.Dat
             )
             if file.rows
         ]
-    paths = [file.path for file in files if file.role != Role.REFUSED]
-    refused = [file.path for file in files if file.role == Role.REFUSED]
-    frames = [work.installation.store.scan([path]) for path in paths]
+    frames = scan_taken(work.installation.store, files)
     alike = [
         frame.select(like.columns + list(ROUTING)) for frame in frames if _is_alike(frame, like)
     ]
     if not alike:
         return pl.DataFrame()
-    rows = together(alike).filter(pl.col("_arrival").is_in(list(olds)))
-    if refused:
-        gone = work.installation.store.scan(refused, columns=["_arrival", "_row"])
-        rows = rows.join(gone, on=["_arrival", "_row"], how="anti", maintain_order="left")
-    return rows.collect()
+    return together(alike).filter(pl.col("_arrival").is_in(list(olds))).collect()
 
 
 def _is_alike(rows: pl.LazyFrame, like: pl.DataFrame) -> bool:

@@ -21,6 +21,8 @@ from opsintel_dagster.ledger.batches import BatchState
 from opsintel_dagster.ledger.tables import attempt, batch, breaker, entry
 from opsintel_dagster.orchestration import quarantine
 from opsintel_dagster.orchestration.drain import DrainReport
+from opsintel_dagster.orchestration.feeds import OutcomeFeed
+from opsintel_dagster.orchestration.reading import read
 from opsintel_dagster.outcome import Outcome
 from opsintel_dagster.verification import Contract
 
@@ -179,6 +181,12 @@ def test_a_record_that_is_refused_is_found_among_64_and_the_others_are_delivered
         [bad] = quarantine.open_rows(installation, connection, "parcels").to_dicts()
     assert (bad["parcel"], bad["weight"], bad["_cause"]) == ("P41", "1.50", "refused")
     assert bad["_problem"] == "gate: we take no poison"
+    feed = OutcomeFeed(installation, "parcels")  # what the outcomes below it get to see
+    with feed.open(feed.sightings()[0]) as reading:
+        assert sum(frame.height for frame in reading.frames(1000)) == 63
+    for stage in ("delivered", "current"):
+        there = read("parcels", stage, settings=installation.settings).collect()["parcel"]
+        assert set(there) == {f"P{number}" for number in range(64) if number != 41}
     monkeypatch.setenv("OPSINTEL_ROOT", str(healed.operation.root))
     assert placed("P41") == ("open", "refused")
     assert placed("P40") == ("delivered", "confirmed")
