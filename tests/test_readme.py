@@ -76,7 +76,10 @@ def test_the_python_runs(project: Path, tmp_path: Path, monkeypatch: pytest.Monk
     assert names["delivered"].collect().height > 0
 
 
-def test_the_declaration_is_one() -> None:
-    for block in blocks("yaml"):
-        outcome = load_outcome(yaml.safe_load(block)["attributes"], source="README.md")
-        assert outcome.name == "parcels"
+def test_the_declarations_are_read_as_they_stand() -> None:
+    whole, *parts = (yaml.safe_load(block) for block in blocks("yaml"))
+    outcome = load_outcome(whole["attributes"], source="README.md")
+    assert outcome.name == "parcels"
+    for part in parts:
+        more = load_outcome({**whole["attributes"], **part}, source="README.md")
+        assert more.model_fields_set - outcome.model_fields_set == set(part)

@@ -79,6 +79,10 @@ def status(
     outcomes: Annotated[
         list[str] | None, typer.Argument(metavar="OUTCOME", help="These outcomes only.")
     ] = None,
+    shows_healing: Annotated[
+        bool, typer.Option("--healing", help="What went wrong, and whether it healed by itself.")
+    ] = False,
+    days: Annotated[int, typer.Option(min=1, help="How far --healing looks back.")] = 30,
     as_json: Json = False,
 ) -> None:
     """Show whether every promise is kept now.
@@ -86,6 +90,11 @@ def status(
     The costliest broken one comes first, and makes it exit with 1. Read from the ledger alone:
     what nobody has claimed yet is not seen here.
     """
+    if shows_healing:
+        from opsintel_dagster.cli.healing import healing  # noqa: PLC0415
+
+        healing(outcomes or [], days=days, as_json=as_json)
+        return
     from opsintel_dagster.cli.status import status as show  # noqa: PLC0415
 
     _exit(is_fine=show(outcomes or [], as_json=as_json))

@@ -12,7 +12,7 @@ from polars.exceptions import PolarsError
 from upath import UPath
 
 from opsintel_dagster import crashpoints
-from opsintel_dagster.errors import DeliveryRefused, OpsintelError, ReceiverDown, SettingsError
+from opsintel_dagster.errors import OpsintelError, ReceiverDown, ReceiverUnfit, SettingsError
 from opsintel_dagster.handoff.frame_files import FORMATS, count_records, is_local
 from opsintel_dagster.handoff.receiver import (
     Confirmation,
@@ -168,7 +168,7 @@ class FolderReceiver(Receiver):
             raise
         except PolarsError as error:
             reason = f"the rows cannot be written as {self._format.suffix[1:]}"
-            raise DeliveryRefused(self.address, f"{reason} ({type(error).__name__})") from None
+            raise ReceiverUnfit(self.address, f"{reason} ({type(error).__name__})") from None
         except (OSError, ImportError) as error:
             # Polars says why in words only; of a remote place words may name its credentials.
             is_harmless = is_local(self._folder) or isinstance(error, ImportError)

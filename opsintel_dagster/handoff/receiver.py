@@ -65,6 +65,7 @@ class Receiver(ABC):
 
     Raises, from every method but `check`:
         ReceiverDown: it could not be reached or was busy; try again later.
+        ReceiverUnfit: it can take no rows as it is; somebody has to change it.
         DeliveryRefused: it answered and will not take these rows.
     """
 

@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.schema import CreateColumn
 from sqlalchemy.types import TypeEngine
 
-from opsintel_dagster.errors import DeliveryRefused
+from opsintel_dagster.errors import ReceiverUnfit
 from opsintel_dagster.handoff.database import Database
 
 RECORD: Final = "_record"
@@ -100,7 +100,7 @@ def ensure_target(
     """Create the target, or see that the one there can hold the rows.
 
     Raises:
-        DeliveryRefused: a column is missing, or nothing keeps the key unique. An existing table
+        ReceiverUnfit: a column is missing, or nothing keeps the key unique. An existing table
             belongs to somebody; it is never altered.
     """
     inspector = inspect(connection)
@@ -114,7 +114,7 @@ def ensure_target(
         words = [
             str(CreateColumn(column).compile(dialect=connection.dialect)) for column in missing
         ]
-        raise DeliveryRefused(
+        raise ReceiverUnfit(
             database.address,
             f"table {shown} has no column {', '.join(column.name for column in missing)}; run "
             + " ".join(
@@ -123,7 +123,7 @@ def ensure_target(
         )
     if not _has_unique(connection, target, key):
         quoted = ", ".join(connection.dialect.identifier_preparer.quote(one) for one in key)
-        raise DeliveryRefused(
+        raise ReceiverUnfit(
             database.address,
             f"nothing keeps the key ({', '.join(key)}) of table {shown} unique; "
             f"run CREATE UNIQUE INDEX {_index_name(target.name, 'key')} ON {shown} ({quoted});",
@@ -145,7 +145,7 @@ def column_type(column: str, dtype: pl.DataType, address: str) -> TypeEngine[Any
     """The portable type that holds every value of a Polars type.
 
     Raises:
-        DeliveryRefused: nested values have no column type on every database.
+        ReceiverUnfit: nested values have no column type on every database.
     """
     found: TypeEngine[Any] | None = None
     if isinstance(dtype, pl.Decimal):
@@ -162,7 +162,7 @@ def column_type(column: str, dtype: pl.DataType, address: str) -> TypeEngine[Any
     else:
         found = PLAIN_TYPES.get(dtype.base_type())
     if found is None:
-        raise DeliveryRefused(
+        raise ReceiverUnfit(
             address,
             f"column {column} is {dtype}, which no column of a table holds; "
             "hand it over as text or split it up in the contract",

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from opsintel_dagster.ledger.tables import attempt
+from opsintel_dagster.ledger.tables import UtcDateTime, attempt, batch
 
 
 def note(
@@ -87,11 +87,39 @@ def unsettled(connection: Connection, outcomes: Sequence[str] | None = None) -> 
     return list(connection.execute(query))
 
 
-def since(connection: Connection, outcomes: Sequence[str], begin: datetime) -> list[Row[Any]]:
-    """All failed attempts since then, oldest first."""
+def troubles_since(
+    connection: Connection, outcomes: Sequence[str], begin: datetime
+) -> list[Row[Any]]:
+    """Failed attempts that belong together, one row each, the newest first.
+
+    Of the same batch, or stage, and settled at the same moment, or not yet. `available_at` is when
+    the oldest record of the batch was made available, None for a stage.
+    """
     query = (
-        select(attempt)
+        select(
+            attempt.c.outcome,
+            attempt.c.batch_id,
+            attempt.c.stage,
+            attempt.c.failure_class,
+            attempt.c.dependency,
+            attempt.c.settled_at,
+            attempt.c.settled_by,
+            func.min(attempt.c.at, type_=UtcDateTime).label("began_at"),
+            func.count().label("attempts"),
+            func.max(attempt.c.reason).label("reason"),
+            func.min(batch.c.available_at, type_=UtcDateTime).label("available_at"),
+        )
+        .outerjoin(batch, batch.c.id == attempt.c.batch_id)
         .where(attempt.c.outcome.in_(outcomes), attempt.c.at > begin)
-        .order_by(attempt.c.id)
+        .group_by(
+            attempt.c.outcome,
+            attempt.c.batch_id,
+            attempt.c.stage,
+            attempt.c.failure_class,
+            attempt.c.dependency,
+            attempt.c.settled_at,
+            attempt.c.settled_by,
+        )
+        .order_by(func.min(attempt.c.at).desc())
     )
     return list(connection.execute(query))

@@ -237,6 +237,7 @@ def fail(
             given_up_under=given_up_under,
             waits_for=None,
             blocked_by=None,
+            begun_epoch=None,
         )
     )
 
@@ -246,20 +247,25 @@ def block(connection: Connection, batch_id: str, breaker: str) -> None:
     connection.execute(
         update(batch)
         .where(batch.c.id == batch_id)
-        .values(blocked_by=breaker, next_attempt_at=None, waits_for=None)
+        .values(blocked_by=breaker, next_attempt_at=None, waits_for=None, begun_epoch=None)
     )
 
 
-def begin(connection: Connection, batch_id: str, epoch: int) -> None:
-    """Say before a stage begins that it does: if the process dies of it, it is known of which."""
+def begin(connection: Connection, outcome: str, batch_id: str, epoch: int) -> None:
+    """Say before a stage begins that it does: if the process dies of it, it is known of which.
+
+    It is done with the one before, whatever came of it.
+    """
+    before = (batch.c.outcome == outcome) & batch.c.begun_epoch.is_not(None)
+    connection.execute(update(batch).where(before).values(begun_epoch=None))
     connection.execute(update(batch).where(batch.c.id == batch_id).values(begun_epoch=epoch))
 
 
-def count_kills(connection: Connection, outcome: str) -> None:
-    """The process died while it was at these batches: each of them may have been the reason."""
+def count_kills(connection: Connection, outcome: str, epoch: int) -> None:
+    """The process of this epoch died; the batch that it was at may have been the reason."""
     connection.execute(
         update(batch)
-        .where(batch.c.outcome == outcome, batch.c.begun_epoch.is_not(None))
+        .where(batch.c.outcome == outcome, batch.c.begun_epoch == epoch)
         .values(kills=batch.c.kills + 1, begun_epoch=None)
     )
 

@@ -154,7 +154,7 @@ def _take(
                 or now - seen_since >= stale_after
             )
             if is_gone:
-                batches.count_kills(connection, outcome)
+                batches.count_kills(connection, outcome, row.epoch)
                 return _write_lease(connection, ledger, row, run_id, crashes=row.crashes + 1)
         time.sleep(WATCH_EVERY_SECONDS)
 

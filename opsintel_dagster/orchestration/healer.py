@@ -24,6 +24,7 @@ from opsintel_dagster.orchestration.keys import FAILURE_CLASS_TAG, HEALER_NAME, 
 from opsintel_dagster.orchestration.run_failures import RunFailure, failures_of_run
 from opsintel_dagster.orchestration.sensors import interval_seconds
 from opsintel_dagster.orchestration.unresolved import report_unresolved
+from opsintel_dagster.orchestration.whole_stage import WHOLE_RUN
 
 MOST_RUNS: Final = 500
 WILL_RETRY: Final = "dagster/will_retry"
@@ -133,7 +134,7 @@ def note_run(
     limits = compiled.outcome.healing
     failure = classify_links(found.links, limits.failures)
     name = outcome_breaker(compiled.name)
-    stage = (found.stage or "run").rpartition("__")[2]
+    stage = (found.stage or WHOLE_RUN).rpartition("__")[2]
     with installation.ledger.write() as connection:
         before = breakers.find(connection, name)
         failures = (before.failures if before is not None else 0) + 1

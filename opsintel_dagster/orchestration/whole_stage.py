@@ -6,7 +6,7 @@ source's folder, the store at the claim, the declaration's variables, our own bu
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from opsintel_dagster.errors import LeaseLost, LedgerError
 from opsintel_dagster.healing import Failure
@@ -14,8 +14,11 @@ from opsintel_dagster.healing.retry_plan import plan
 from opsintel_dagster.ledger import attempts, breakers, entries
 from opsintel_dagster.ledger.breakers import BreakerKind, outcome_breaker
 from opsintel_dagster.orchestration import stopping
-from opsintel_dagster.orchestration.reports import StageReport
+from opsintel_dagster.orchestration.reports import Stage, StageReport
 from opsintel_dagster.orchestration.work import Work
+
+WHOLE_RUN: Final = "run"
+"""Stands for a stage where a run died and nobody knows in which; the last stage makes it good."""
 
 Report = TypeVar("Report", bound=StageReport)
 
@@ -75,8 +78,9 @@ def note(work: Work, stage: str, failure: Failure) -> None:
 
 
 def _came_through(work: Work, stage: str) -> None:
+    stages = [stage, WHOLE_RUN] if stage == Stage.PROMISE else [stage]
     with work.lease.write() as connection:
-        attempts.settle_stages(connection, work.name, [stage], work.clock(), "drain")
+        attempts.settle_stages(connection, work.name, stages, work.clock(), "drain")
         left = [row for row in attempts.unsettled(connection, [work.name]) if not row.batch_id]
         if not left:
             breakers.close(connection, outcome_breaker(work.name))

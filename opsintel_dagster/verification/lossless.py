@@ -31,7 +31,8 @@ def are_of_one_kind(source: pl.DataType, target: pl.DataType) -> bool:
         case pl.Duration(), pl.Duration():
             return True
         case _, pl.String():
-            return not (source.is_nested() or isinstance(source, pl.Binary | pl.Object))
+            has_no_text = pl.Binary | pl.Object | pl.Duration
+            return not (source.is_nested() or isinstance(source, has_no_text))
         case _:
             return (_is_number(source) and _is_number(target)) or (
                 is_text(source) and is_text(target)
@@ -42,13 +43,21 @@ def cast_lossless(values: pl.Series, dtype: pl.DataType) -> pl.Series:
     """`values` as `dtype`; null where the value would not be the same."""
     if not are_of_one_kind(values.dtype, dtype):
         return pl.Series(values.name, [None] * len(values), dtype=dtype)
-    cast = values.cast(dtype, strict=False)
+    cast = _cast(values, dtype)
     if isinstance(dtype, pl.String):
         return cast
     if values.dtype.is_float() and dtype.is_float():
         is_same = cast.is_infinite() == values.is_infinite()
     else:
-        is_same = cast.cast(values.dtype, strict=False).eq_missing(values)
+        is_same = _cast(cast, values.dtype).eq_missing(values)
     frame = pl.DataFrame({"value": cast, "same": is_same})
     kept = pl.when(pl.col("same")).then(pl.col("value"))
     return frame.select(kept.alias(values.name)).to_series()
+
+
+def _cast(values: pl.Series, dtype: pl.DataType) -> pl.Series:
+    """Polars knows no way between truth values and decimals; 0 and 1 are one."""
+    kinds = {values.dtype.base_type(), dtype.base_type()}
+    if kinds == {pl.Boolean, pl.Decimal}:
+        values = values.cast(pl.UInt8, strict=False)
+    return values.cast(dtype, strict=False)

@@ -8,6 +8,8 @@ import dagster as dg
 from scenario import DAY_ONE, DEPOTS, Operation
 
 from opsintel_dagster import build_defs
+from opsintel_dagster.orchestration import trying_again
+from opsintel_dagster.orchestration.troubles import dependencies_of
 
 
 @dataclass
@@ -52,6 +54,13 @@ class Running:
         self.operation.drop("parcels", "day1.csv", DAY_ONE)
         self.run("depots")
         return self.run("parcels")
+
+    def decide(self, outcome: str = "parcels") -> None:
+        """What `opsintel heal` does before it drains."""
+        installation = self.operation.installation
+        names = dependencies_of(installation, self.operation.compiled[outcome])
+        with installation.ledger.write() as connection:
+            trying_again.decided(connection, outcome, "tests", names)
 
     def tick(self, cursor: str | None = None, sensor_name: str = "opsintel_arrivals") -> Any:
         """One tick of a sensor."""

@@ -89,6 +89,9 @@ def test_a_source_that_is_back_is_no_longer_reported_as_away(running):
     assert not away.passed
     assert away.severity is ERROR
     inbox.with_name("away").rename(inbox)
+    left_alone = checks(running.run())["readable"]
+    assert "it is left alone until" in str(left_alone.metadata["source_down"].value)
+    running.decide()
     assert checks(running.run())["readable"].passed
 
 

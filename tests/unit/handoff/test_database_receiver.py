@@ -7,13 +7,21 @@ from threading import Thread
 from typing import Any
 
 import polars as pl
+import psycopg2
 import pytest
 from care_desk import Desk, delivery, rows
 from sqlalchemy import MetaData, Table, create_engine, select, text
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
 from opsintel_dagster import crashpoints
-from opsintel_dagster.errors import DeliveryRefused, LeaseLost, ReceiverDown, SettingsError
+from opsintel_dagster.errors import (
+    DeliveryRefused,
+    LeaseLost,
+    ReceiverDown,
+    ReceiverUnfit,
+    SettingsError,
+)
 from opsintel_dagster.handoff import Delivery, Guarantee, open_receiver
 from opsintel_dagster.outcome import TableReceiver
 
@@ -284,7 +292,7 @@ def test_an_existing_table_of_the_desk_is_used_as_it_is(desk: Desk) -> None:
 
 def test_an_existing_table_that_lacks_a_column_is_refused_with_the_way_out(desk: Desk) -> None:
     desk.sql("CREATE TABLE care_queue (flight TEXT PRIMARY KEY, _record TEXT, _seq BIGINT)")
-    with pytest.raises(DeliveryRefused, match="has no column delay, _delivery") as caught:
+    with pytest.raises(ReceiverUnfit, match="has no column delay, _delivery") as caught:
         desk.send("d1", rows(1, {"UA1": 20}))
     _follow_the_fix(desk, str(caught.value))
     desk.send("d1", rows(1, {"UA1": 20}))
@@ -298,7 +306,7 @@ def test_an_existing_table_whose_key_is_not_unique_is_refused_with_the_way_out(
         " _delivery TEXT)"
     )
     desk.sql("CREATE UNIQUE INDEX partly ON care_queue (flight) WHERE delay > 3")
-    with pytest.raises(DeliveryRefused, match="nothing keeps the key") as caught:
+    with pytest.raises(ReceiverUnfit, match="nothing keeps the key") as caught:
         desk.send("d1", rows(1, {"UA1": 20}))
     _follow_the_fix(desk, str(caught.value))
     desk.send("d1", rows(1, {"UA1": 20}))
@@ -369,7 +377,7 @@ def test_text_that_postgresql_cannot_hold_is_refused(
 
 def test_nested_values_are_refused_with_the_column(desk: Desk) -> None:
     sent = rows(1, {"UA1": 20}).with_columns(legs=pl.lit([["JFK"]]))
-    with pytest.raises(DeliveryRefused, match="column legs is List"):
+    with pytest.raises(ReceiverUnfit, match="column legs is List"):
         desk.send("d1", sent)
 
 
@@ -384,6 +392,26 @@ def test_a_server_that_is_not_there_is_down_and_its_password_is_not_shown(tmp_pa
     shown.append(str(caught.value.__cause__))
     assert not any("hunter22" in one or "tops3cret" in one for one in shown)
     assert receiver.check() is not None
+
+
+def test_a_server_that_goes_away_in_the_middle_of_a_delivery_has_refused_nothing(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """psycopg2 calls it an error in the database; the mark that the connection is lost decides."""
+    spec = TableReceiver(url=postgres_url, table="care_queue")
+    receiver = open_receiver(spec, root=tmp_path, outcome="disruptions", route="care")
+
+    def goes_away(point: str) -> None:
+        if point == "deliver.staged":
+            words = "server closed the connection unexpectedly"
+            cut = psycopg2.DatabaseError(words)
+            raise DatabaseError("INSERT", {}, cut, connection_invalidated=True)
+
+    monkeypatch.setattr(crashpoints, "on_reached", goes_away)
+    with pytest.raises(ReceiverDown, match="server closed the connection"):
+        receiver.deliver(delivery("d1"), rows(1, {"UA1": 20}))
+    monkeypatch.undo()
+    assert receiver.deliver(delivery("d1"), rows(1, {"UA1": 20})).records == 1
 
 
 def test_a_receiver_can_be_checked_without_leaving_a_trace(desk: Desk, tmp_path: Path) -> None:
@@ -412,7 +440,7 @@ def test_a_file_that_is_no_database_is_not_delivered_to(tmp_path: Path) -> None:
     (tmp_path / "care.db").write_text("this is a letter to somebody, not a database" * 50)
     spec = TableReceiver(url="sqlite:///care.db", table="care_queue")
     receiver = open_receiver(spec, root=tmp_path, outcome="disruptions", route="care")
-    with pytest.raises(DeliveryRefused, match="file is not a database"):
+    with pytest.raises(ReceiverUnfit, match="file is not a database"):
         receiver.deliver(delivery("d1"), rows(1, {"UA1": 20}))
     assert "not a database" in str(receiver.check())
 

@@ -9,7 +9,7 @@ from care_desk import delivery, rows
 from fsspec.implementations.memory import MemoryFileSystem
 from upath import UPath
 
-from opsintel_dagster.errors import DeliveryRefused, ReceiverDown, SettingsError
+from opsintel_dagster.errors import ReceiverDown, ReceiverUnfit, SettingsError
 from opsintel_dagster.handoff import Guarantee, Receiver, open_receiver
 from opsintel_dagster.outcome import FileReceiver
 
@@ -145,7 +145,7 @@ def test_a_folder_that_is_a_file_is_down(tmp_path: Path) -> None:
 def test_rows_that_the_format_cannot_hold_are_refused_and_leave_no_file(tmp_path: Path) -> None:
     receiver = open_folder("care", "csv", tmp_path)
     sent = rows(1, {"UA1": 20}).with_columns(legs=pl.lit([["JFK"]]))
-    with pytest.raises(DeliveryRefused, match="cannot be written as csv"):
+    with pytest.raises(ReceiverUnfit, match="cannot be written as csv"):
         receiver.deliver(delivery("d1"), sent)
     assert list((tmp_path / "care").iterdir()) == []
 

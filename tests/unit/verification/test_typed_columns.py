@@ -2,6 +2,7 @@
 
 import datetime as dt
 import math
+from decimal import Decimal
 from typing import Any
 
 import pandera.polars as pa
@@ -9,6 +10,7 @@ import polars as pl
 import pytest
 
 from opsintel_dagster.verification import Contract
+from opsintel_dagster.verification.lossless import cast_lossless
 
 DAY = dt.date(2013, 1, 31)
 MIDNIGHT = dt.datetime(2013, 1, 31)  # noqa: DTZ001 - the dtype under test has no zone
@@ -35,6 +37,14 @@ def taken(values: list[Any], source: Any, target: Any, raw: Any) -> list[Any]:
         ([2**53, 2**53 + 1], pl.Int64, pl.Float64, [float(2**53), "coerce"]),
         ([0.5, 1e39, math.inf, None], pl.Float64, pl.Float32, [0.5, "coerce", math.inf, None]),
         ([1, 0, 2], pl.Int64, pl.Boolean, [True, False, "coerce"]),
+        ([True, None], pl.Boolean, pl.Decimal(5, 2), [Decimal("1.00"), None]),
+        (
+            [Decimal(1), Decimal(0), Decimal("0.5"), Decimal(300)],
+            pl.Decimal(5, 2),
+            pl.Boolean,
+            [True, False, "coerce", "coerce"],
+        ),
+        ([10**15, 1], pl.Int64, pl.Decimal(5, 2), ["coerce", Decimal("1.00")]),
         ([7, None], pl.Int64, pl.String, ["7", None]),
         ([DAY, None], pl.Date, pl.String, ["2013-01-31", None]),
         ([DAY], pl.Date, pl.Datetime("us"), [MIDNIGHT]),
@@ -75,3 +85,36 @@ def test_a_default_fills_what_is_empty_and_never_what_is_wrong(raw: Any, reasons
     verdict = Contract.compile(schema).verify(frame)
     assert verdict.valid.select("n", "f").rows() == [(7, 1.0), (7, 3.0)]
     assert reasons(verdict) == {"a:2": ["n.coerce"], "a:3": ["f.lt"]}
+
+
+EVERY_KIND = [
+    pl.Series([1, -1, None], dtype=pl.Int8),
+    pl.Series([2**63 - 1, -(2**63), None], dtype=pl.Int64),
+    pl.Series([2**64 - 1, 0, None], dtype=pl.UInt64),
+    pl.Series([10**37, -(10**37), None], dtype=pl.Int128),
+    pl.Series([1e300, math.nan, -math.inf, None], dtype=pl.Float64),
+    pl.Series([1.5, None], dtype=pl.Float32),
+    pl.Series([True, False, None]),
+    pl.Series([Decimal("9" * 36 + ".99"), Decimal("-0.01"), None], dtype=pl.Decimal(38, 2)),
+    pl.Series([Decimal("0.5"), None], dtype=pl.Decimal(5, 2)),
+    pl.Series(["1", "x", "", None]),
+    pl.Series(["a", None], dtype=pl.Categorical),
+    pl.Series(["a", None], dtype=pl.Enum(["a"])),
+    pl.Series([b"1", b"\xff", None]),
+    pl.Series([DAY, None]),
+    pl.Series([MIDNIGHT, None], dtype=pl.Datetime("ns")),
+    pl.Series([MIDNIGHT, None], dtype=pl.Datetime("us", "UTC")),
+    pl.Series([dt.time(1, 2), None]),
+    pl.Series([dt.timedelta(days=1), None]),
+    pl.Series([[1], None]),
+    pl.Series([{"a": 1}, None]),
+    pl.Series([None, None]),
+]
+
+
+@pytest.mark.parametrize("values", EVERY_KIND, ids=lambda values: str(values.dtype))
+def test_no_pair_of_dtypes_is_one_that_polars_stumbles_over(values: pl.Series) -> None:
+    for other in EVERY_KIND:
+        cast = cast_lossless(values, other.dtype)
+        assert cast.dtype == other.dtype
+        assert cast.null_count() >= values.null_count()
