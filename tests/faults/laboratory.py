@@ -11,6 +11,7 @@ import tempfile
 import weakref
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -45,6 +46,9 @@ from opsintel_dagster.orchestration.reports import Conservation
 from opsintel_dagster.outcome import FailureClass
 
 KINDS: Final = ("point", "store", "receiver", "confirm")
+
+LIKELY: Final = [point for point in CRASH_POINTS if point.split(".")[0] != "replay"]
+"""Points that a drain comes to whenever there is something to do."""
 
 LONGEST_END: Final = 25
 """Drains within which everything must have come to its place when the faults are over."""
@@ -143,9 +147,11 @@ class Laboratory:
 
     def killed(self) -> None:
         """A drain in a process of its own, which is killed with -9 where it has got to."""
-        faults = self._faults("killed")
-        if faults.point is None:
-            faults = Faults(self.chance.choice(CRASH_POINTS), how="killed")
+        if self.chance.random() < 0.8:
+            self._drop()
+        point = self.chance.choice(CRASH_POINTS if self.chance.random() < 0.2 else LIKELY)
+        others = self._faults("killed") if self.chance.random() < 0.4 else Faults(how="killed")
+        faults = replace(others, point=point, nth=1)
         pipe, theirs = PROCESSES.Pipe()
         process = PROCESSES.Process(
             target=drain_to_be_killed, args=(self.place, faults, theirs), daemon=True
