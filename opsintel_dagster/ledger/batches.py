@@ -285,12 +285,12 @@ def given_up(connection: Connection, outcome: str) -> list[Row[Any]]:
 
 
 def try_again(
-    connection: Connection, outcome: str, *, by: str, unless_under: str | None = None
+    connection: Connection, outcome: str, *, by: str, only_given_up: bool = False
 ) -> list[str]:
     """Let every batch of the outcome that failed be tried at once; returns their ids.
 
-    `unless_under` leaves alone what was given up under this declaration. Deliveries in doubt are
-    never sent again.
+    `only_given_up` leaves alone what will be tried again anyway. Deliveries in doubt are never sent
+    again.
     """
     failed = (
         (batch.c.outcome == outcome)
@@ -298,8 +298,8 @@ def try_again(
         & (batch.c.attempts > 0)
         & (func.coalesce(batch.c.failure_class, "") != "in_doubt")
     )
-    if unless_under is not None:
-        failed &= batch.c.given_up_under.is_not(None) & (batch.c.given_up_under != unless_under)
+    if only_given_up:
+        failed &= batch.c.given_up_under.is_not(None)
     found = list(connection.execute(select(batch.c.id).where(failed)).scalars())
     connection.execute(update(batch).where(failed).values(**_FRESH))
     for batch_id in found:

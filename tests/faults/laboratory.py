@@ -43,6 +43,7 @@ from opsintel_dagster.orchestration import quarantine, trying_again
 from opsintel_dagster.orchestration.conservation import count_places
 from opsintel_dagster.orchestration.drain import DrainReport
 from opsintel_dagster.orchestration.reports import Conservation
+from opsintel_dagster.orchestration.troubles import dependencies_of
 from opsintel_dagster.outcome import FailureClass
 
 KINDS: Final = ("point", "store", "receiver", "confirm")
@@ -317,7 +318,7 @@ class Laboratory:
     def _decide(self) -> None:
         operation = self.operation
         compiled = operation.compiled["parcels"]
-        names = trying_again.dependencies_of(operation.installation, compiled)
+        names = dependencies_of(operation.installation, compiled)
         operation.installation.ledger.migrate()
         with operation.installation.ledger.write() as connection:
             trying_again.decided(connection, "parcels", "somebody", names)

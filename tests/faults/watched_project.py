@@ -50,13 +50,13 @@ import polars as pl
 
 from opsintel_dagster import Outcome, build_defs
 from opsintel_dagster.healing import retry_plan
-from opsintel_dagster.orchestration import pacing, sensors, waking
+from opsintel_dagster.orchestration import pacing, sensors, stage_verified, waking
 
 ROOT = Path(os.environ["OPSINTEL_ROOT"])
 retry_plan.FIRST_PAUSE = timedelta(seconds=3)
 pacing.FIRST_PAUSE_SECONDS = 2.0
 sensors._SHORTEST_RUNTIME = timedelta(seconds=30)
-_states = waking.states
+_states, _judge = waking.states, stage_verified._judge
 
 
 def states(*arguments, **options):
@@ -73,11 +73,18 @@ def waits(name):
         while (ROOT / f"hold_{name}").exists():
             (ROOT / f"holding_{name}").touch()
             time.sleep(0.1)
-        if (ROOT / f"break_{name}").exists():
-            raise ZeroDivisionError("the check was told to break")
         return data.lazyframe.select(pl.col(data.key).is_not_null())
 
     return pa.Check(check, name="sound")
+
+
+def judge(work, *arguments):
+    if (ROOT / f"break_{work.name}").exists():
+        raise ZeroDivisionError("verification was told to break")
+    return _judge(work, *arguments)
+
+
+stage_verified._judge = judge
 
 
 def outcome(name, **changes):

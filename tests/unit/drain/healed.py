@@ -15,6 +15,7 @@ from opsintel_dagster import crashpoints
 from opsintel_dagster.ledger import cases, lease
 from opsintel_dagster.orchestration import trying_again
 from opsintel_dagster.orchestration.drain import DrainReport
+from opsintel_dagster.orchestration.troubles import dependencies_of
 from opsintel_dagster.outcome import Outcome
 
 HEADER = "parcel,weight,note\n"
@@ -91,7 +92,7 @@ class Healed:
 
     def decide(self) -> None:
         installation = self.operation.installation
-        names = trying_again.dependencies_of(installation, self.operation.compiled["parcels"])
+        names = dependencies_of(installation, self.operation.compiled["parcels"])
         with installation.ledger.write() as connection:
             trying_again.decided(connection, "parcels", "somebody", names)
 
