@@ -29,6 +29,12 @@ class Dependency:
         return f"{self.kind} {self.address}"[:300]
 
 
+def probe_due_at(before: Row[Any] | None, failure: Failure, now: datetime) -> datetime:
+    """When to look next whether it is back; `before` is its breaker, if that was open already."""
+    pause = min(pause_after((before.failures if before is not None else 0) + 1), LONGEST_PAUSE)
+    return now + max(pause, failure.retry_after or pause)
+
+
 @dataclass
 class Breakers:
     """The breakers as one drain meets them; `by` is who probes and who is named in the entries."""
@@ -68,8 +74,7 @@ class Breakers:
         """Open its breaker, or leave it open for longer; returns when the next probe is due."""
         now = self.clock()
         row = self.opened.get(dependency.name)
-        pause = min(pause_after((row.failures if row is not None else 0) + 1), LONGEST_PAUSE)
-        retry_at = now + max(pause, failure.retry_after or pause)
+        retry_at = probe_due_at(row, failure, now)
         with self.lease.write() as connection:
             breakers.open_(
                 connection,

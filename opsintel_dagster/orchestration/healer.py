@@ -14,15 +14,14 @@ import dagster as dg
 
 from opsintel_dagster.errors import LedgerError
 from opsintel_dagster.healing import Failure, classify_links
-from opsintel_dagster.healing.retry_plan import plan
-from opsintel_dagster.ledger import attempts, breakers, entries
-from opsintel_dagster.ledger.breakers import BreakerKind, outcome_breaker
+from opsintel_dagster.ledger import attempts
 from opsintel_dagster.orchestration.compiled import Compiled
 from opsintel_dagster.orchestration.installation import Installation
-from opsintel_dagster.orchestration.instance import carried
 from opsintel_dagster.orchestration.keys import FAILURE_CLASS_TAG, HEALER_NAME, OUTCOME_TAG
+from opsintel_dagster.orchestration.location import outcomes_here
 from opsintel_dagster.orchestration.run_failures import RunFailure, failures_of_run
 from opsintel_dagster.orchestration.sensors import interval_seconds
+from opsintel_dagster.orchestration.stage_failures import note_failure
 from opsintel_dagster.orchestration.unresolved import report_unresolved
 from opsintel_dagster.orchestration.whole_stage import WHOLE_RUN
 
@@ -46,17 +45,15 @@ def healer_sensor() -> dg.SensorDefinition:
         "when they are tried again, and stops an outcome that does not help itself any more.",
     )
     def heal(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        outcomes: dict[str, Compiled] = {}
-        if context.repository_def is not None:
-            outcomes = {one.name: one for _, one in carried(context.repository_def)}
-        if context.cursor is None:  # what failed before anybody watched is no news
+        outcomes, _ = outcomes_here(context)
+        if not (context.cursor or "").isdecimal():  # what failed before anybody watched is no news
             newest = context.instance.fetch_run_status_changes(
                 dg.DagsterEventType.RUN_FAILURE, limit=1
             )
             known = [record.storage_id for record in newest.records]
             cursor = str(max(known, default=0))
             return dg.SensorResult(cursor=cursor, skip_reason="Watching from here on.")
-        return _answer(context, outcomes, int(context.cursor))
+        return _answer(context, outcomes, int(context.cursor or 0))
 
     return heal
 
@@ -130,36 +127,16 @@ def note_run(
     Raises:
         LedgerError: the ledger cannot be reached.
     """
-    now = datetime.now(UTC)
-    limits = compiled.outcome.healing
-    failure = classify_links(found.links, limits.failures)
-    name = outcome_breaker(compiled.name)
+    failure = classify_links(found.links, compiled.outcome.healing.failures)
     stage = (found.stage or WHOLE_RUN).rpartition("__")[2]
     with installation.ledger.write() as connection:
-        before = breakers.find(connection, name)
-        failures = (before.failures if before is not None else 0) + 1
-        planned = plan(failure, failures, limits.attempts_per_batch, now)
-        attempts.note(
+        note_failure(
             connection,
-            compiled.name,
-            at=now,
-            batch_id=None,
-            stage=stage,
-            failure_class=failure.failure_class,
-            reason=failure.reason,
-            dependency=None,
+            compiled,
+            stage,
+            failure,
+            actor=HEALER_NAME,
             run_id=run_id,
-            next_attempt_at=planned.next_attempt_at,
+            now=datetime.now(UTC),
         )
-        breakers.open_(
-            connection,
-            name,
-            BreakerKind.OUTCOME,
-            failure_class=failure.failure_class,
-            reason=f"{stage}: {failure.reason} ({planned.why})",
-            retry_at=planned.next_attempt_at,
-            now=now,
-        )
-        kind = "run failed" if planned.next_attempt_at else "stopped"
-        entries.append(connection, compiled.name, HEALER_NAME, kind, compiled.name, failure.reason)
     return failure

@@ -4,12 +4,11 @@ from datetime import UTC, datetime
 
 from opsintel_dagster.errors import LedgerError, SourceDown
 from opsintel_dagster.healing import classify
-from opsintel_dagster.healing.retry_plan import pause_after
 from opsintel_dagster.ingestion import Sighting
 from opsintel_dagster.ledger import breakers
 from opsintel_dagster.ledger.breakers import BreakerKind
 from opsintel_dagster.orchestration.compiled import Compiled
-from opsintel_dagster.orchestration.dependencies import LONGEST_PAUSE, Dependency
+from opsintel_dagster.orchestration.dependencies import Dependency, probe_due_at
 from opsintel_dagster.orchestration.installation import Installation
 from opsintel_dagster.orchestration.waking import new_arrivals
 from opsintel_dagster.orchestration.work import FeedOpener
@@ -62,15 +61,14 @@ def _open(
     failure = classify(error, compiled.outcome.healing.failures)
     try:
         with installation.ledger.write() as connection:
-            row = breakers.find(connection, dependency.name)
-            pause = min(pause_after((row.failures if row is not None else 0) + 1), LONGEST_PAUSE)
+            before = breakers.find(connection, dependency.name)
             breakers.open_(
                 connection,
                 dependency.name,
                 dependency.kind,
                 failure_class=failure.failure_class,
                 reason=failure.reason,
-                retry_at=now + pause,
+                retry_at=probe_due_at(before, failure, now),
                 now=now,
             )
     except LedgerError:

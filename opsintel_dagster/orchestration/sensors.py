@@ -19,7 +19,7 @@ from opsintel_dagster.orchestration.asset_feed import feed_opener
 from opsintel_dagster.orchestration.compiled import Compiled
 from opsintel_dagster.orchestration.heartbeats import report_heartbeats
 from opsintel_dagster.orchestration.installation import Installation
-from opsintel_dagster.orchestration.instance import AssetJob, carried
+from opsintel_dagster.orchestration.instance import AssetJob
 from opsintel_dagster.orchestration.keys import (
     ATTEMPT_TAG,
     FAILURE_CLASS_TAG,
@@ -29,6 +29,7 @@ from opsintel_dagster.orchestration.keys import (
     SENSOR_NAME,
     TAG,
 )
+from opsintel_dagster.orchestration.location import outcomes_here
 from opsintel_dagster.orchestration.pacing import Pacing
 from opsintel_dagster.orchestration.polling import poll
 from opsintel_dagster.orchestration.waking import Polls, State, states
@@ -83,12 +84,7 @@ def arrivals_sensor() -> dg.SensorDefinition:
         "counts, not which event was seen.",
     )
     def wake(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        keys: dict[str, list[dg.AssetKey]] = {}
-        outcomes: dict[str, Compiled] = {}
-        if context.repository_def is not None:
-            for key, compiled in carried(context.repository_def):
-                keys.setdefault(compiled.name, []).append(key)
-                outcomes[compiled.name] = compiled
+        outcomes, keys = outcomes_here(context)
         with Installation.open() as installation:
             ask = partial(poll_alone, instance=context.instance)
             looks = polls.look(list(outcomes.values()), ask, POLL_SECONDS)

@@ -16,11 +16,11 @@ from opsintel_dagster.errors import LedgerError
 from opsintel_dagster.orchestration.compiled import Compiled
 from opsintel_dagster.orchestration.installation import Installation
 from opsintel_dagster.orchestration.instance import (
-    carried,
     freshness_changes,
     newest_freshness_change,
 )
 from opsintel_dagster.orchestration.keys import WATCH_NAME
+from opsintel_dagster.orchestration.location import outcomes_here
 from opsintel_dagster.orchestration.sensors import drain_job, interval_seconds
 from opsintel_dagster.orchestration.unresolved import report_unresolved
 from opsintel_dagster.orchestration.waking import Polls
@@ -72,12 +72,7 @@ def watch_sensor() -> dg.SensorDefinition:
 def _tick(context: dg.SensorEvaluationContext, polls: Polls) -> dg.SensorResult:
     now = datetime.now(UTC)
     cursor = WatchCursor.read(context.cursor, now)
-    keys: dict[str, list[dg.AssetKey]] = {}
-    outcomes: dict[str, Compiled] = {}
-    if context.repository_def is not None:
-        for key, compiled in carried(context.repository_def):
-            keys.setdefault(compiled.name, []).append(key)
-            outcomes[compiled.name] = compiled
+    outcomes, keys = outcomes_here(context)
     if not outcomes:
         return dg.SensorResult(skip_reason="This code location declares no outcome.")
     requests: list[dg.RunRequest] = []

@@ -10,11 +10,11 @@ from typing import Final, TypeVar
 
 from opsintel_dagster.errors import LeaseLost, LedgerError
 from opsintel_dagster.healing import Failure
-from opsintel_dagster.healing.retry_plan import plan
-from opsintel_dagster.ledger import attempts, breakers, entries
-from opsintel_dagster.ledger.breakers import BreakerKind, outcome_breaker
+from opsintel_dagster.ledger import attempts, breakers
+from opsintel_dagster.ledger.breakers import outcome_breaker
 from opsintel_dagster.orchestration import stopping
 from opsintel_dagster.orchestration.reports import Stage, StageReport
+from opsintel_dagster.orchestration.stage_failures import note_failure
 from opsintel_dagster.orchestration.work import Work
 
 WHOLE_RUN: Final = "run"
@@ -45,35 +45,16 @@ def note(work: Work, stage: str, failure: Failure) -> None:
     """Keep the outcome from being woken before it makes sense to, or until somebody decides."""
     if work.stopped is not None:
         return  # what stopped it stands until somebody decides
-    name = outcome_breaker(work.name)
-    row = work.breakers.opened.get(name)
-    failures = (row.failures if row is not None else 0) + 1
-    limits = work.compiled.outcome.healing
-    planned = plan(failure, failures, limits.attempts_per_batch, work.clock())
     with work.lease.write() as connection:
-        attempts.note(
+        planned = note_failure(
             connection,
-            work.name,
-            at=work.clock(),
-            batch_id=None,
-            stage=stage,
-            failure_class=failure.failure_class,
-            reason=failure.reason,
-            dependency=None,
+            work.compiled,
+            stage,
+            failure,
+            actor=work.actor,
             run_id=work.run_id,
-            next_attempt_at=planned.next_attempt_at,
-        )
-        breakers.open_(
-            connection,
-            name,
-            BreakerKind.OUTCOME,
-            failure_class=failure.failure_class,
-            reason=f"{stage}: {failure.reason} ({planned.why})",
-            retry_at=planned.next_attempt_at,
             now=work.clock(),
         )
-        if planned.next_attempt_at is None:
-            entries.append(connection, work.name, work.actor, "stopped", work.name, failure.reason)
     work.breakers.forget()
     if planned.next_attempt_at is None:
         stopping.settle(work)
