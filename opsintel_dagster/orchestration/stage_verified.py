@@ -17,6 +17,7 @@ from opsintel_dagster.errors import OpsintelError, ReferenceDown
 from opsintel_dagster.ledger import arrivals, batches, bindings, cases, entries
 from opsintel_dagster.ledger.batches import BatchKind, BatchState, Role
 from opsintel_dagster.orchestration import attempting, corrections, quarantine
+from opsintel_dagster.orchestration.carrying_out import execute
 from opsintel_dagster.orchestration.compiled import TOLERANCE
 from opsintel_dagster.orchestration.crashing import isolate
 from opsintel_dagster.orchestration.quarantine_report import verified_report
@@ -67,7 +68,8 @@ def verify(work: Work) -> VerifiedReport:
     """
     tally = Tally()
     versions = _versions(work)
-    tally.replayed = replay_healed(work, tally.waiting, tally.failures)
+    tally.replayed = execute(work, tally.waiting, tally.failures)
+    tally.replayed += replay_healed(work, tally.waiting, tally.failures)
     for batch in work.due(BatchState.CLAIMED):
 
         def act(batch: Row[Any] = batch) -> None:
@@ -237,7 +239,7 @@ def _open_cases(
         groups=groups,
         values=values,
         owners=owners,
-        judged_by=versions,
+        judged_by={**versions, cases.DECLARATION: work.compiled.fingerprint},
     )
     for identity in opened:
         entries.append(
