@@ -68,6 +68,10 @@ def preview(
         case = _open_case(connection, case_id)
         seen = case.revision if revision is None else revision
         parts = quarantine.parts_of_case(installation, connection, case, revision=seen)
+    personal = compiled.contract.pii & {*arguments.get("values", ())}
+    if personal:
+        why = f"`{min(personal)}` is personal data, which the ledger keeps none of; edit an export"
+        return Preview(seen, Plan(sum(part.height for part in parts), refusal=why))
     stopped = len(case.facts.get("stopped", {})) if kind is DecisionKind.REPLAY else 0
     again = None
     if kind is not DecisionKind.DISCARD and parts:
@@ -115,10 +119,6 @@ def decide(
     name = _told_name(installation.ledger, case_id)
     if kind in NEEDS_REASON and not reason.strip():
         raise DecisionRefused(name, f"to {kind} its rows there has to be a reason")
-    for column in arguments.get("values", ()):
-        if column in compiled.contract.pii:
-            why = f"`{column}` is personal data, which the ledger keeps none of; edit an export"
-            raise DecisionRefused(name, why)
     shown = previewed or preview(
         installation,
         compiled,
