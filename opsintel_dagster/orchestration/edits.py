@@ -9,6 +9,7 @@ import polars as pl
 
 from opsintel_dagster.orchestration.judging_again import AMENDED
 from opsintel_dagster.store import as_text
+from opsintel_dagster.verification.text_forms import usual_form
 
 RECORD: Final = "_record"
 LINE: Final = "_line"
@@ -117,11 +118,6 @@ def added(rows: pl.DataFrame, column: str, names: pl.Expr) -> pl.DataFrame:
 
 def _cast(text: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     """Texts as values of a type: null where they are empty or none of it."""
-    filled = pl.when(text != "").then(text)
-    if isinstance(dtype, pl.Boolean):
-        lower = filled.str.to_lowercase()
-        yes, no = lower == "true", lower == "false"
-        return pl.when(yes).then(True).when(no).then(False)
     if dtype.is_nested() or dtype in (pl.Binary, pl.Duration):  # nobody writes these in a cell
         return pl.lit(None, dtype=dtype)
-    return filled.cast(dtype, strict=False)
+    return usual_form(pl.when(text != "").then(text), dtype).cast(dtype)

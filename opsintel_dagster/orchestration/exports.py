@@ -74,16 +74,17 @@ def export(
             writer.writerow(map(guarded, [RECORD, RULES, TEXT, *columns]))
             for rows in quarantine.open_frames(installation, connection, case):
                 count += rows.height
-                writer.writerows(_cells(rows, columns, hidden))
+                writer.writerows(cells_of(rows, columns, hidden))
         half.replace(path)
     finally:
         half.unlink(missing_ok=True)
     return count
 
 
-def _cells(
+def cells_of(
     rows: pl.DataFrame, columns: Sequence[str], hidden: Collection[str]
 ) -> Iterator[tuple[str, ...]]:
+    """The rows as they stand in the file."""
     record = pl.concat_str("_arrival", pl.col("_row").cast(pl.String), separator=":")
     shown = [record.alias(RECORD), pl.col("_rules").list.join(" ").alias(RULES)]
     for name in (TEXT, *columns):
