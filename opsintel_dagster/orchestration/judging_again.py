@@ -148,6 +148,11 @@ def as_raw(compiled: Compiled, rows: pl.DataFrame) -> pl.DataFrame:
     return raw.drop("_rules", "_cause", NOW, "_route", strict=False)
 
 
+def accepted_in(raw: pl.DataFrame, rule: str) -> pl.DataFrame:
+    """The rows, by `_arrival` and `_row`, that somebody has accepted in spite of the rule."""
+    return raw.filter(_accepted_of(raw).list.contains(rule)).select(RECORD)
+
+
 def _all_break(rows: pl.DataFrame, rule: str) -> pl.DataFrame:
     return rows.select(*RECORD, pl.lit([rule], dtype=_RULES).alias(NOW))
 

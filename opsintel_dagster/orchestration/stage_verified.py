@@ -20,6 +20,7 @@ from opsintel_dagster.orchestration import attempting, corrections, quarantine
 from opsintel_dagster.orchestration.carrying_out import execute
 from opsintel_dagster.orchestration.compiled import TOLERANCE
 from opsintel_dagster.orchestration.crashing import isolate
+from opsintel_dagster.orchestration.judging_again import accepted_in
 from opsintel_dagster.orchestration.quarantine_report import verified_report
 from opsintel_dagster.orchestration.raw import read_raw
 from opsintel_dagster.orchestration.references import Reference
@@ -27,7 +28,7 @@ from opsintel_dagster.orchestration.replay import replay_healed
 from opsintel_dagster.orchestration.reports import Stage, VerifiedReport
 from opsintel_dagster.orchestration.symptoms import held_for
 from opsintel_dagster.orchestration.work import Work
-from opsintel_dagster.outcome.names import CRASHED
+from opsintel_dagster.outcome.names import CRASHED, KEY_REPEAT
 from opsintel_dagster.verification import Verdict
 
 
@@ -165,7 +166,10 @@ def _judge(
         if wholly:
             verified, bad = _hold(judgeable, verified, bad, wholly)
             held |= wholly
-    verified, repeated, unchanged = corrections.compare(work, batch, members, verified, held)
+    accepted = accepted_in(raw, KEY_REPEAT)
+    verified, repeated, unchanged = corrections.compare(
+        work, batch, members, verified, held, accepted
+    )
     if not repeated.is_empty():
         rows = raw.join(repeated, on=["_arrival", "_row"], how="inner", maintain_order="left")
         bad = pl.concat([bad, rows.select(bad.columns)], how="diagonal_relaxed")

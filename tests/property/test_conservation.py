@@ -135,7 +135,13 @@ decides = st.builds(
         [DecisionKind.DISCARD, DecisionKind.ACCEPT, DecisionKind.REPLAY, DecisionKind.REPAIR]
     ),
 )
-beginnings = st.tuples(drops, st.just(Run(tuple(Stage), None, 1)), decides)
+SOME_BAD = (
+    *(Row("P1", "XXX", "1", False), Row("P2", "HAM", "-1", False), Row("P3", "BER", "55", False)),
+    *(Row("", "HAM", "heavy", False), Row("P3", "HAM", "1", True), Row("P2", "", "0", False)),
+)
+beginnings = st.tuples(
+    st.just(Drop("a.csv", SOME_BAD)), st.just(Run(tuple(Stage), None, 1)), decides
+)
 with_decisions = st.builds(
     lambda begun, rest: [*begun, *rest],
     beginnings,

@@ -19,6 +19,7 @@ from opsintel_dagster.ledger.decisions import DecisionKind
 from opsintel_dagster.ledger.tables import entry, touch
 from opsintel_dagster.orchestration.decisions import assign, decide, preview, snooze
 from opsintel_dagster.orchestration.reports import Conservation
+from opsintel_dagster.orchestration.waking import Look, states
 
 KIND = DecisionKind
 DEPOT = cases.case_id("parcels", "unknown_depot")
@@ -115,6 +116,19 @@ def test_an_arrival_that_is_held_is_accepted_and_its_bad_rows_stay_a_case(tmp_pa
     say(operation, UNMAPPED, KIND.ACCEPT)
     counted = law(operation)
     assert (counted.delivered, counted.open) == (2, 6)
+
+
+def test_a_key_that_came_before_is_delivered_again_once_that_is_accepted(tmp_path: Path) -> None:
+    operation = Operation(tmp_path, (depots(), parcels(repeats="hold")))
+    operation.begin()
+    operation.drop("parcels", "day2.csv", HEADER + "P2,HAM,81,\n")
+    operation.drain()
+    assert operation.files("out/freight")["weight"].to_list() == [80.0]
+    say(operation, UNMAPPED, KIND.REPLAY)
+    assert law(operation).open == 7
+    say(operation, UNMAPPED, KIND.ACCEPT)
+    law(operation)
+    assert sorted(operation.files("out/freight")["weight"]) == [80.0, 81.0]
 
 
 def test_replay_takes_only_rows_that_pass_now(operation: Operation) -> None:
@@ -371,3 +385,26 @@ def test_a_case_about_what_was_given_up_is_replayed_as_heal_does(tmp_path: Path)
     assert came_of(operation, identity) == ("executed", "1 batch is tried once more")
     operation.drain()
     assert found(operation, stopped).state == "closed"
+
+
+def test_what_is_decided_declared_or_due_wakes_the_outcome_once(tmp_path: Path) -> None:
+    operation = clocked(tmp_path, default="discard")
+    opened = found(operation, WEIGHT).opened_at
+
+    def reason(now: datetime = opened) -> str | None:
+        compiled = operation.compiled["parcels"]
+        [state] = states(operation.installation, [compiled], {"parcels": Look()}, now)
+        return state.reason
+
+    assert reason() is None
+    say(operation, UNMAPPED, KIND.REPLAY)
+    assert reason() == "1 outstanding in the ledger"
+    operation.drain()
+    assert reason() is None
+    assert reason(opened + timedelta(hours=2)) == "1 outstanding in the ledger"
+    operation.drain(clock=lambda: opened + timedelta(hours=2))
+    assert reason(opened + timedelta(hours=2)) is None
+    operation.redeclare(operation.outcomes[0], parcels())
+    assert reason() == "1 outstanding in the ledger"
+    operation.drain()
+    assert reason() is None
