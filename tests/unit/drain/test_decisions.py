@@ -20,6 +20,7 @@ from opsintel_dagster.ledger.tables import entry, touch
 from opsintel_dagster.orchestration.decisions import assign, decide, preview, snooze
 from opsintel_dagster.orchestration.reports import Conservation
 from opsintel_dagster.orchestration.waking import Look, states
+from opsintel_dagster.verification import Contract
 
 KIND = DecisionKind
 DEPOT = cases.case_id("parcels", "unknown_depot")
@@ -408,3 +409,29 @@ def test_what_is_decided_declared_or_due_wakes_the_outcome_once(tmp_path: Path) 
     assert reason() == "1 outstanding in the ledger"
     operation.drain()
     assert reason() is None
+
+
+def test_rows_over_which_verification_breaks_down_are_replayed_when_it_no_longer_does(
+    operation: Operation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = Contract.verify
+
+    def fragile(self: Contract, table: Any, **options: Any) -> Any:
+        if (table["note"] == "boom").any():
+            raise RuntimeError("no boom, please")
+        return judge(self, table, **options)
+
+    crashed = cases.case_id("parcels", "crashed")
+    operation.drop("parcels", "day2.csv", HEADER + "Q1,HAM,4,boom\nQ2,HAM,5,\n")
+    with monkeypatch.context() as patched:
+        patched.setattr(Contract, "verify", fragile)
+        operation.drain()
+        identity = say(operation, crashed, KIND.REPLAY)
+        assert law(operation).open == 7
+        told = "0 of 1 rows leave quarantine; 1 stay: crashed (1)"
+        assert came_of(operation, identity) == ("executed", told)
+        with pytest.raises(DecisionRefused, match="crashed: verification breaks down over it"):
+            say(operation, crashed, KIND.ACCEPT)
+    say(operation, crashed, KIND.REPLAY)
+    assert law(operation).open == 6
+    assert ("Q1", "HAM", 4.0, "boom") in operation.table("gate_queue")
