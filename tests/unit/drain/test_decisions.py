@@ -9,6 +9,7 @@ from threading import Barrier
 from typing import Any
 
 import pandera.polars as pa
+import polars as pl
 import pytest
 from scenario import DAY_ONE, DEPOTS, HEADER, Operation, Parcel, depots, parcels
 from sqlalchemy import select
@@ -435,3 +436,16 @@ def test_rows_over_which_verification_breaks_down_are_replayed_when_it_no_longer
     say(operation, crashed, KIND.REPLAY)
     assert law(operation).open == 6
     assert ("Q1", "HAM", 4.0, "boom") in operation.table("gate_queue")
+
+
+def test_a_repair_keeps_the_type_in_which_the_source_brings_a_column(operation: Operation) -> None:
+    rows = pl.DataFrame({"parcel": ["Q1"], "depot": ["HAM"], "weight": [-7], "note": [None]})
+    path = operation.drop("parcels", "day2.parquet", b"")
+    rows.write_parquet(path)
+    operation.drain()
+    with pytest.raises(DecisionRefused, match="`seven` is no Int64, as which the source brings"):
+        say(operation, WEIGHT, KIND.REPAIR, arguments={"values": {"weight": {"-7": "seven"}}})
+    say(operation, WEIGHT, KIND.REPAIR, arguments={"values": {"weight": {"-7": "7", "-1": "1"}}})
+    law(operation)
+    taken = {row[0]: row[2] for row in operation.table("gate_queue")}
+    assert taken == {"P1": 2.5, "P4": 1.0, "Q1": 7.0}
