@@ -123,12 +123,16 @@ class Operation:
     outcomes: Sequence[Outcome] = field(default_factory=lambda: (depots(), parcels()))
     ledger_url: str | None = None
     desk_url: str | None = None
+    store_url: str | None = None
     clock: Callable[[], datetime] | None = None
 
     def __post_init__(self) -> None:
         settings = Settings.below(self.root)
-        if self.ledger_url is not None:
-            settings = Settings(settings.root, self.ledger_url, settings.store_url)
+        settings = Settings(
+            settings.root,
+            self.ledger_url or settings.ledger_url,
+            self.store_url or settings.store_url,
+        )
         self.installation = Installation.open(settings)
         self.redeclare(*self.outcomes)
         for outcome in self.outcomes:

@@ -10,6 +10,7 @@ from yaml import YAMLError  # type: ignore[import-untyped]  # as in diagnosis.py
 from opsintel_dagster.cli.console import MARK_ADVICE, MARK_BAD, MARK_GOOD, answers, write_json
 from opsintel_dagster.cli.dagster_side import dagster_side
 from opsintel_dagster.cli.diagnosis import Diagnosis, look_at_installation
+from opsintel_dagster.cli.watching import look_at_machinery
 from opsintel_dagster.cli.wording import counted
 from opsintel_dagster.errors import OpsintelError, SettingsError
 from opsintel_dagster.settings import Settings
@@ -43,6 +44,7 @@ def _look(module: str | None) -> Iterator[Diagnosis]:
         yield Diagnosis(culprit="settings", reason=reason, fix=fix or "Correct it.")
         return
     yield from look_at_installation(settings)
+    yield from look_at_machinery(settings)
     # Declarations cost a second or two to load; what was found so far is on the screen by then.
     from opsintel_dagster.cli.examining import look_at_outcome  # noqa: PLC0415
     from opsintel_dagster.orchestration.declarations import load_outcomes, module_name  # noqa: PLC0415

@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, select
 
-from opsintel_dagster.ledger import law
+from opsintel_dagster.cli.wording import counted, moment
+from opsintel_dagster.ledger import law, standing
 from opsintel_dagster.ledger.batches import BatchKind, BatchState
 from opsintel_dagster.ledger.cases import CaseState
 from opsintel_dagster.ledger.tables import arrival, batch, batch_arrival, case, case_rows
@@ -71,7 +72,7 @@ def standings(
     arrived = _by_outcome(connection, _arrived())
     closed = _by_outcome(connection, _closed())
     touched = _by_outcome(connection, _quarantined())
-    troubles = _troubles(connection)
+    troubles = _troubles(connection, outcomes)
     unaccounted = law.broken(connection, [row.name for row in outcomes])
     found = []
     for row in outcomes:
@@ -169,23 +170,42 @@ def _autonomy(closed: Row[Any] | None, touched: Row[Any] | None) -> float | None
     return 1 - (int(touched.records) if touched is not None else 0) / received
 
 
-def _troubles(connection: Connection) -> Mapping[str, Sequence[str]]:
-    """Why batches do not go on: the reasons, with how many batches share each."""
-    reason = func.coalesce(batch.c.failure, batch.c.waits_for)
-    query = (
-        select(batch.c.outcome, reason.label("reason"), func.count().label("batches"))
-        .where(batch.c.state != BatchState.CLOSED, reason.is_not(None))
-        .group_by(batch.c.outcome, reason)
-        .order_by(func.count().desc())
-    )
-    found: dict[str, list[str]] = {}
-    for row in connection.execute(query):
-        found.setdefault(row.outcome, []).append(_trouble(row.batches, row.reason))
-    return {name: _capped(reasons) for name, reasons in found.items()}
+def _troubles(connection: Connection, outcomes: Sequence[Row[Any]]) -> Mapping[str, Sequence[str]]:
+    """Why outcomes do not go on: what waits for a decision first, then what is down, then why."""
+    names = [row.name for row in outcomes]
+    places = {row.name: standing.source_breaker(row.facts.get("source")) for row in outcomes}
+    held = standing.held_back(connection, places)
+    reasons = standing.reasons(connection, names)
+    found = {}
+    for name in names:
+        stop = held.stops.get(name)
+        told = [_stopped(name, stop)] if stop is not None else []
+        told += [
+            _down(held.opened[key], blocked) for key, blocked in held.behind.get(name, {}).items()
+        ]
+        ranked = sorted(reasons.get(name, ()), key=lambda row: not row.is_given_up)
+        found[name] = [*told, *_capped(_trouble(row) for row in ranked)]
+    return found
 
 
-def _trouble(batches: int, reason: str) -> str:
-    return reason if batches == 1 else f"{reason} ({batches} batches)"
+def _stopped(name: str, row: Row[Any]) -> str:
+    if row.retry_at is not None:
+        return f"it failed as a whole and is tried again {moment(row.retry_at)}: {row.reason}"
+    since = moment(row.opened_at)
+    return f"it has stopped since {since}: {row.reason}; when mended: opsintel heal {name}"
+
+
+def _down(row: Row[Any], blocked: int) -> str:
+    held = f", {counted(blocked, 'batch')} held back" if blocked else ""
+    probe = f", the next probe is due {moment(row.retry_at)}" if row.retry_at else ""
+    return f"{row.name} is down since {moment(row.opened_at)}{held}{probe}: {row.reason}"
+
+
+def _trouble(row: Row[Any]) -> str:
+    batches = f"{counted(row.batches, 'batch')} given up" if row.is_given_up else ""
+    if batches:
+        return f"{batches}: {row.reason}"
+    return row.reason if row.batches == 1 else f"{row.reason} ({row.batches} batches)"
 
 
 def _capped(reasons: Iterable[str]) -> list[str]:

@@ -120,7 +120,7 @@ class Database:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except (OperationalError, InterfaceError, InternalError) as error:
+        except DBAPIError as error:
             if not _is_out_of_reach(error):
                 raise self._refusal(error) from None
             reason = scrubbed(_own_words(error), self._secrets)
@@ -175,8 +175,14 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _is_out_of_reach(error: DBAPIError) -> bool:
-    """SQLite calls a wrong statement operational, too: that is an answer, not silence."""
-    return getattr(error.orig, "sqlite_errorname", "") != "SQLITE_ERROR"
+    """Whether it is silence and no answer, whatever the driver calls it.
+
+    SQLite calls a wrong statement operational, too. psycopg2 says of a server that went away in the
+    middle of a statement that there was an error in the database.
+    """
+    if isinstance(error, OperationalError | InterfaceError | InternalError):
+        return getattr(error.orig, "sqlite_errorname", "") != "SQLITE_ERROR"
+    return error.connection_invalidated
 
 
 def _is_about_the_receiver(error: Exception) -> bool:

@@ -239,6 +239,7 @@ def fail(
             given_up_under=given_up_under,
             waits_for=None,
             blocked_by=None,
+            begun_epoch=None,
         )
     )
 
@@ -248,20 +249,25 @@ def block(connection: Connection, batch_id: str, breaker: str) -> None:
     connection.execute(
         update(batch)
         .where(batch.c.id == batch_id)
-        .values(blocked_by=breaker, next_attempt_at=None, waits_for=None)
+        .values(blocked_by=breaker, next_attempt_at=None, waits_for=None, begun_epoch=None)
     )
 
 
-def begin(connection: Connection, batch_id: str, epoch: int) -> None:
-    """Say before a stage begins that it does: if the process dies of it, it is known of which."""
+def begin(connection: Connection, outcome: str, batch_id: str, epoch: int) -> None:
+    """Say before a stage begins that it does: if the process dies of it, it is known of which.
+
+    It is done with the one before, whatever came of it.
+    """
+    before = (batch.c.outcome == outcome) & batch.c.begun_epoch.is_not(None)
+    connection.execute(update(batch).where(before).values(begun_epoch=None))
     connection.execute(update(batch).where(batch.c.id == batch_id).values(begun_epoch=epoch))
 
 
-def count_kills(connection: Connection, outcome: str) -> None:
-    """The process died while it was at these batches: each of them may have been the reason."""
+def count_kills(connection: Connection, outcome: str, epoch: int) -> None:
+    """The process of this epoch died; the batch that it was at may have been the reason."""
     connection.execute(
         update(batch)
-        .where(batch.c.outcome == outcome, batch.c.begun_epoch.is_not(None))
+        .where(batch.c.outcome == outcome, batch.c.begun_epoch == epoch)
         .values(kills=batch.c.kills + 1, begun_epoch=None)
     )
 
@@ -281,12 +287,12 @@ def given_up(connection: Connection, outcome: str) -> list[Row[Any]]:
 
 
 def try_again(
-    connection: Connection, outcome: str, *, by: str, unless_under: str | None = None
+    connection: Connection, outcome: str, *, by: str, only_given_up: bool = False
 ) -> list[str]:
     """Let every batch of the outcome that failed be tried at once; returns their ids.
 
-    `unless_under` leaves alone what was given up under this declaration. Deliveries in doubt are
-    never sent again.
+    `only_given_up` leaves alone what will be tried again anyway. Deliveries in doubt are never sent
+    again.
     """
     failed = (
         (batch.c.outcome == outcome)
@@ -294,8 +300,8 @@ def try_again(
         & (batch.c.attempts > 0)
         & (func.coalesce(batch.c.failure_class, "") != "in_doubt")
     )
-    if unless_under is not None:
-        failed &= batch.c.given_up_under.is_not(None) & (batch.c.given_up_under != unless_under)
+    if only_given_up:
+        failed &= batch.c.given_up_under.is_not(None)
     found = list(connection.execute(select(batch.c.id).where(failed)).scalars())
     connection.execute(update(batch).where(failed).values(**_FRESH))
     for batch_id in found:

@@ -43,7 +43,12 @@ def bind(
         connection.execute(
             update(outcome).where(mine).values(declaration=declaration_id, facts=dict(facts))
         )
+        changed = sorted(
+            name for name in {*row.facts, *facts} if row.facts.get(name) != facts.get(name)
+        )
         reason = f"declaration {row.declaration} → {declaration_id}"
+        if row.declaration == declaration_id:
+            reason = f"changed: {', '.join(changed)}"
         append(connection, name, location, "redeclared", name, reason)
 
 

@@ -92,6 +92,15 @@ class Ledger:
         with self._connect() as connection, _as_ledger_errors(self.address):
             return self._revision(connection) is not None
 
+    def is_current(self) -> bool:
+        """Whether its tables are those of this version.
+
+        Raises:
+            LedgerError: nobody can tell.
+        """
+        with self._connect() as connection, _as_ledger_errors(self.address):
+            return self._revision(connection) == HEAD_REVISION
+
     def migrate(self) -> None:
         """Bring the tables to this version's revision, under a lock; cheap when they are there.
 

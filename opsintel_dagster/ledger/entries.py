@@ -31,6 +31,17 @@ def last(connection: Connection, outcome: str, subject: str, kind: str) -> datet
     return connection.execute(query).scalar()
 
 
+def is_there(connection: Connection, outcome: str, kind: str, subject: str, reason: str) -> bool:
+    """Whether exactly this was said before."""
+    query = select(entry.c.id).where(
+        entry.c.outcome == outcome,
+        entry.c.subject == subject,
+        entry.c.kind == kind,
+        entry.c.reason == reason,
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
 def touched(
     connection: Connection,
     outcome: str,

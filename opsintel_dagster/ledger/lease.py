@@ -82,6 +82,17 @@ class HeldBy:
         return f"held by {self.holder}{run}"
 
 
+def heartbeat_of_run(row: Row[Any], run_id: str) -> str | None:
+    """What the heartbeat of this run's drain stands at, from the lease of its outcome.
+
+    None: the run holds no lease, or the process that does is gone from this machine. A heartbeat
+    that stands still while it is watched is that of a dead one, too.
+    """
+    if row.holder is None or row.run_id != run_id or _is_dead_here(row.holder):
+        return None
+    return f"{row.epoch} {row.beat}"
+
+
 @contextmanager
 def hold(
     ledger: Ledger,
@@ -143,7 +154,7 @@ def _take(
                 or now - seen_since >= stale_after
             )
             if is_gone:
-                batches.count_kills(connection, outcome)
+                batches.count_kills(connection, outcome, row.epoch)
                 return _write_lease(connection, ledger, row, run_id, crashes=row.crashes + 1)
         time.sleep(WATCH_EVERY_SECONDS)
 

@@ -206,6 +206,12 @@ def failing(connection: Connection, attempts: int) -> list[Row[Any]]:
     return list(connection.execute(query.order_by(notice.c.decided_at)))
 
 
+def waiting(connection: Connection) -> list[Row[Any]]:
+    """Notices that still have to be sent, for whatever reason, in the order of their decision."""
+    query = select(notice).where(notice.c.next_attempt_at.is_not(None))
+    return list(connection.execute(query.order_by(notice.c.decided_at)))
+
+
 def listing(
     connection: Connection,
     outcomes: Sequence[str] | None = None,

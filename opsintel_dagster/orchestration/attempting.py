@@ -87,7 +87,7 @@ def may_begin(work: Work, stage: str, batch: Row[Any], failures: MutableMapping[
         return False
     if work.is_careful:
         with work.lease.write() as connection:
-            batches.begin(connection, batch.id, work.lease.epoch)
+            batches.begin(connection, work.name, batch.id, work.lease.epoch)
     return True
 
 
@@ -130,11 +130,14 @@ def failed(
     batch: Row[Any],
     failure: Failure,
     dependency: Dependency | None = None,
+    *,
+    held_by: Dependency | None = None,
 ) -> str:
     """Note a failed attempt and plan the next one; returns both in words.
 
     What is due to a dependency opens its breaker. It counts against the batch only if the breaker
-    was closed before: a probe that fails says nothing new about these records.
+    was closed before: a probe that fails says nothing new about these records. With `held_by` the
+    batch waits for that one, whatever it failed of.
     """
     is_theirs = dependency is not None and failure.failure_class in OF_A_DEPENDENCY
     is_probe = dependency is not None and dependency.name in work.breakers.opened
@@ -142,7 +145,9 @@ def failed(
     limits = work.compiled.outcome.healing
     planned = plan(failure, tried, limits.attempts_per_batch, work.clock())
     next_at = planned.next_attempt_at
-    is_held = is_theirs and next_at is not None
+    if is_theirs and next_at is not None:
+        held_by = dependency
+    is_given_up = next_at is None and held_by is None
     if is_theirs and dependency is not None:
         probe_at = work.breakers.is_down(dependency, failure)
         next_at = probe_at if next_at is not None else None
@@ -153,11 +158,11 @@ def failed(
             failure_class=failure.failure_class,
             reason=failure.reason,
             attempts=tried,
-            next_attempt_at=None if is_held else next_at,
-            given_up_under=work.compiled.fingerprint if next_at is None else None,
+            next_attempt_at=None if held_by is not None else next_at,
+            given_up_under=work.compiled.fingerprint if is_given_up else None,
         )
-        if is_held and dependency is not None:
-            batches.block(connection, batch.id, dependency.name)
+        if held_by is not None:
+            batches.block(connection, batch.id, held_by.name)
         attempts.note(
             connection,
             work.name,
@@ -170,19 +175,22 @@ def failed(
             run_id=work.run_id,
             next_attempt_at=next_at,
         )
-        if next_at is None:
+        if is_given_up:
             reason = f"{failure.reason} ({planned.why})"
             entries.append(connection, work.name, work.actor, "gave up", batch.id, reason)
     most = limits.attempts_per_hour
     if not is_theirs and work.spend_attempt() >= most:
         reason = f"{most} attempts failed within an hour, the last one: {failure.reason}"
         stopping.stop(work, failure.failure_class, reason)
-    if next_at is None:
+    if is_given_up:
         stopping.settle(work)
         return f"{failure.reason} ({planned.why}; it waits for a decision)"
+    if next_at is None:
+        where = held_by.address if held_by is not None else ""
+        return f"{failure.reason} ({planned.why}; {where} is waited for first)"
     when = f"{next_at:%H:%M:%S} UTC"
-    if is_held and dependency is not None:
-        return f"{failure.reason} (nothing more is sent to {dependency.address} before {when})"
+    if held_by is not None:
+        return f"{failure.reason} (nothing more is sent to {held_by.address} before {when})"
     return f"{failure.reason} ({planned.why}; the next one at {when})"
 
 

@@ -138,7 +138,9 @@ class Compiled:
                 for mode in outcome.failure_modes
             },
             "references": sorted({use.outcome for use in self.contract.references}),
+            "source": outcome.source.place,
             "follows": getattr(outcome.source, "outcome", None),
+            "healing": outcome.healing.model_dump(mode="json"),
             "receivers": {route: receiver.place for route, receiver in outcome.handoff.items()},
             "takes_corrections": getattr(outcome.source, "same_name", None) == "correction",
         }

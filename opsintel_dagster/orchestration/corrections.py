@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row
 from opsintel_dagster.ledger import arrivals, batches, cases
 from opsintel_dagster.ledger.batches import BatchKind, BatchState, Role
 from opsintel_dagster.orchestration import quarantine
+from opsintel_dagster.orchestration.taken import scan_taken
 from opsintel_dagster.orchestration.work import Work
 from opsintel_dagster.store import together
 
@@ -114,17 +115,20 @@ def settle(work: Work, connection: Connection, replaces: Replaces) -> int:
 def _current_rows(work: Work, olds: Sequence[str], like: pl.DataFrame) -> pl.DataFrame:
     """What the replaced arrivals have delivered, or had repeated unchanged.
 
-    Rows from before the contract gained a column, or gave one another type, are left out: no row
-    `like` ours is equal to them.
+    What a receiver refused is not among it: it lies in quarantine until a correction replaces it,
+    and one that says the same is refused again. Rows from before the contract gained a column, or
+    gave one another type, are left out: no row `like` ours is equal to them.
     """
     with work.installation.ledger.read() as connection:
-        paths = [
-            file.path
+        files = [
+            file
             for batch_id in arrivals.batches_of(connection, olds)
-            for file in batches.files_of(connection, batch_id, Role.ROUTED, Role.UNCHANGED)
+            for file in batches.files_of(
+                connection, batch_id, Role.ROUTED, Role.UNCHANGED, Role.REFUSED
+            )
             if file.rows
         ]
-    frames = [work.installation.store.scan([path]) for path in paths]
+    frames = scan_taken(work.installation.store, files)
     alike = [
         frame.select(like.columns + list(ROUTING)) for frame in frames if _is_alike(frame, like)
     ]

@@ -10,6 +10,7 @@ from opsintel_dagster.orchestration.assets import outcome_assets
 from opsintel_dagster.orchestration.compiled import compile_outcomes
 from opsintel_dagster.orchestration.healer import healer_sensor
 from opsintel_dagster.orchestration.sensors import arrivals_sensor, drain_job
+from opsintel_dagster.orchestration.watch import watch_sensor
 from opsintel_dagster.outcome import Outcome
 
 
@@ -52,4 +53,5 @@ def build_defs(
 
 def location_defs() -> dg.Definitions:
     """What a code location has once, whatever the number of its outcomes: job and sensors."""
-    return dg.Definitions(jobs=[drain_job()], sensors=[arrivals_sensor(), healer_sensor()])
+    sensors = [arrivals_sensor(), healer_sensor(), watch_sensor()]
+    return dg.Definitions(jobs=[drain_job()], sensors=sensors)

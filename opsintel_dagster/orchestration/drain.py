@@ -139,8 +139,8 @@ class Drain:
                 bindings.bind(
                     connection, compiled.name, compiled.location, compiled.fingerprint, facts
                 )
-                if row is not None and row.declaration != compiled.fingerprint:
-                    deployed(connection, compiled.name, compiled.fingerprint)
+                if row is not None:
+                    deployed(connection, compiled.name)
         self._is_bound = True
 
     def _under_lease(

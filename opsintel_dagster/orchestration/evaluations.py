@@ -174,7 +174,7 @@ def confirmed_evaluation(report: DeliveredReport) -> Evaluation:
         open=report.unconfirmed,
         description=sentence(
             (report.unconfirmed, "deliveries that are not confirmed: {:,}"),
-            (len(report.failures), "batches that failed: {:,}"),
+            (_told(report.failures, names=False), "{}"),
             otherwise="Every delivery is confirmed",
         ),
         metadata={
@@ -196,7 +196,7 @@ def dependencies_evaluation(report: DeliveredReport) -> Evaluation:
         severity=ERROR,
         open=len(opened),
         description=sentence(
-            (", ".join(opened), "left alone until they are back: {}"),
+            (_told(opened), "left alone: {}"),
             otherwise="Source, store and receivers can be used",
         ),
         metadata=reason_table("breakers", "breaker", opened),
@@ -250,6 +250,13 @@ def promise_evaluations(report: PromiseReport) -> list[Evaluation]:
             ),
         )
     return evaluations
+
+
+def _told(reasons: Mapping[str, str], *, shown: int = 2, names: bool = True) -> str:
+    """The first reasons in words; Markdown would be folded away beside a check."""
+    said = [f"{name}, {why}" if names else why for name, why in reasons.items()][:shown]
+    rest = len(reasons) - len(said)
+    return "; ".join([*said, *([f"and {rest:,} more"] if rest else [])])
 
 
 def _numbered(texts: Iterable[str]) -> dict[str, str]:

@@ -11,7 +11,9 @@ from opsintel_dagster.ledger import batches
 from opsintel_dagster.ledger.batches import Role
 from opsintel_dagster.ledger.tables import batch
 from opsintel_dagster.orchestration.installation import Installation
+from opsintel_dagster.orchestration.taken import scan_taken
 from opsintel_dagster.outcome import NOWHERE
+from opsintel_dagster.store import together
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,10 @@ class OutcomeFeed:
         """
         batch_id = sighting.name.rpartition("/")[2]
         with self.installation.ledger.read() as connection:
-            files = batches.files_of(connection, batch_id, Role.ROUTED)
+            files = batches.files_of(connection, batch_id, Role.ROUTED, Role.REFUSED)
         if not files:
             raise SourceVanished(sighting.name, "the ledger no longer knows this batch")
-        rows = self.installation.store.scan([file.path for file in files])
+        rows = together(scan_taken(self.installation.store, files))
         delivered = rows.filter(pl.col("_route") != NOWHERE)
         version = ":".join(file.sha256 for file in files)
         return UpstreamReading(delivered, sighting, version=version)

@@ -44,6 +44,7 @@ class Handover:
     confirmed: dict[str, str] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     _taken: int = 0
+    _is_begun: bool = False
 
     def all(self) -> None:
         """Hand over everything that has not come to its place.
@@ -53,6 +54,9 @@ class Handover:
             DeliveryInDoubt: nobody can say whether a part arrived.
             ReceiverError: a receipt is there and the records are not.
         """
+        if self._is_begun:  # an attempt that failed has left traces: it may have been taken
+            self._look_up()
+        self._is_begun = True
         waiting = [""]
         while waiting:  # the oldest first: whole levels, so that large good parts leave early
             part = waiting.pop(0)
@@ -85,6 +89,10 @@ class Handover:
         self.confirmed[about.id] = self._confirm(delivery, receipt, rows)
         self._taken += 1
         return ()
+
+    def _look_up(self) -> None:
+        with self.work.installation.ledger.read() as connection:
+            self.known = of_route(deliveries.of_batch(connection, self.batch.id), self.route)
 
     def _rows_of(self, part: str) -> pl.DataFrame:
         return self.rows.slice(*rows_of(part, self.rows.height))

@@ -74,7 +74,7 @@ def _answer(
         for record in changes.records:
             run = context.instance.get_run_by_id(record.event_log_entry.run_id)
             if run is not None and run.tags.get(WILL_RETRY) != "true":
-                for compiled in _outcomes_of(run, outcomes):
+                for compiled in outcomes_of(run, outcomes):
                     noted += _heal(context, installation, compiled, run)
             after = max(after, record.storage_id)
         if noted:
@@ -83,7 +83,7 @@ def _answer(
     return dg.SensorResult(cursor=str(after), skip_reason=told)
 
 
-def _outcomes_of(run: dg.DagsterRun, outcomes: Mapping[str, Compiled]) -> Sequence[Compiled]:
+def outcomes_of(run: dg.DagsterRun, outcomes: Mapping[str, Compiled]) -> Sequence[Compiled]:
     """The outcomes a run was about: by its tag, or by the assets it selected."""
     names = [run.tags[OUTCOME_TAG]] if OUTCOME_TAG in run.tags else []
     names += [key.path[0] for key in run.asset_selection or () if len(key.path) == 2]

@@ -4,16 +4,17 @@ Everything else of this package uses the public API only, so that an upgrade of 
 by reading this module and running those tests.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
 
 import dagster as dg
-from dagster._core.definitions.freshness import FreshnessState
+from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
 from dagster._core.definitions.op_definition import OpDefinition
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+from dagster._core.scheduler.instigation import InstigatorStatus, InstigatorType, TickStatus
 from dagster_shared.check import CheckError
 
 NO_EVENT: Final = "__source_asset_observation__"
@@ -89,6 +90,157 @@ def freshness_states(
     """What the freshness daemon last said; assets it never looked at are left out."""
     records = instance.get_freshness_state_records(keys)
     return {key: record.freshness_state for key, record in records.items()}
+
+
+def not_fresh(instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey]) -> list[dg.AssetKey]:
+    """Those of the assets of which the freshness daemon last said that they are too old."""
+    states = freshness_states(instance, keys)
+    return [key for key, state in states.items() if state is FreshnessState.FAIL]
+
+
+@dataclass(frozen=True)
+class FreshnessChange:
+    """One change of what the freshness daemon says of an asset."""
+
+    key: dg.AssetKey
+    before: str
+    state: str
+    at: datetime
+
+    @property
+    def has_lapsed(self) -> bool:
+        """Whether it is older than its policy allows since then."""
+        return self.state == FreshnessState.FAIL.value
+
+    @property
+    def has_recovered(self) -> bool:
+        """Whether it was older than its policy allows until then."""
+        return self.before == FreshnessState.FAIL.value and not self.has_lapsed
+
+
+def freshness_changes(
+    instance: dg.DagsterInstance, after: int, limit: int
+) -> tuple[list[FreshnessChange], int]:
+    """Changes after this storage id, oldest first, and the storage id to go on from."""
+    kind = dg.DagsterEventType.FRESHNESS_STATE_CHANGE
+    records = instance.event_log_storage.get_event_records(
+        dg.EventRecordsFilter(kind, after_cursor=after), limit=limit, ascending=True
+    )
+    changes = []
+    for record in records:
+        event = record.event_log_entry.dagster_event
+        change = event.event_specific_data if event is not None else None
+        if isinstance(change, FreshnessStateChange):
+            at = datetime.fromtimestamp(change.state_change_timestamp, UTC)
+            changes.append(
+                FreshnessChange(change.key, change.previous_state.value, change.new_state.value, at)
+            )
+    return changes, max([record.storage_id for record in records], default=after)
+
+
+def newest_freshness_change(instance: dg.DagsterInstance) -> int:
+    """The storage id of the last change there was; 0 if there was none."""
+    kind = dg.DagsterEventType.FRESHNESS_STATE_CHANGE
+    newest = instance.event_log_storage.get_event_records(dg.EventRecordsFilter(kind), limit=1)
+    return max([record.storage_id for record in newest], default=0)
+
+
+@dataclass(frozen=True)
+class SensorTicks:
+    """What Dagster knows of a sensor; `failures` counts its last ticks that failed in a row."""
+
+    name: str
+    location: str
+    is_stopped: bool
+    ticked_at: datetime | None
+    failures: int = 0
+    error: str | None = None
+
+
+def sensor_ticks(
+    instance: dg.DagsterInstance, names: Collection[str], last: int
+) -> list[SensorTicks] | None:
+    """The sensors of these names in all code locations; None: this instance keeps no ticks.
+
+    A sensor that no daemon has ever evaluated is not among them. Two queries, whatever there is.
+    """
+    if instance.schedule_storage is None:
+        return None
+    states = [
+        state
+        for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
+        if state.instigator_name in names
+    ]
+    ids = [state.selector_id for state in states]
+    if not ids:
+        return []
+    ticks: Mapping[str, Sequence[Any]]
+    if instance.supports_batch_tick_queries:
+        ticks = instance.get_batch_ticks(ids, limit=last + 1)
+    else:
+        ticks = {
+            state.selector_id: instance.get_ticks(
+                state.instigator_origin_id, state.selector_id, limit=last + 1
+            )
+            for state in states
+        }
+    return [_ticks_of(state, ticks.get(state.selector_id, ())) for state in states]
+
+
+def _ticks_of(state: Any, ticks: Sequence[Any]) -> SensorTicks:
+    times = [tick.timestamp for tick in ticks]
+    begun = getattr(state.instigator_data, "last_tick_start_timestamp", None)
+    times += [begun] if begun else []
+    finished = [tick for tick in ticks if tick.status is not TickStatus.STARTED]
+    failures = 0
+    while failures < len(finished) and finished[failures].status is TickStatus.FAILURE:
+        failures += 1
+    error = finished[0].error if failures else None
+    return SensorTicks(
+        name=state.instigator_name,
+        location=state.origin.repository_origin.code_location_origin.location_name,
+        is_stopped=state.status is InstigatorStatus.STOPPED,
+        ticked_at=datetime.fromtimestamp(max(times), UTC) if times else None,
+        failures=failures,
+        error=_innermost(error) if error is not None else None,
+    )
+
+
+def _innermost(error: Any) -> str:
+    """What failed first, which a sensor's own error is wrapped around; its text in one line."""
+    while error.cause is not None:
+        error = error.cause
+    return str(error.message).strip().partition("\n")[0]
+
+
+def location_name(context: dg.SensorEvaluationContext) -> str | None:
+    """What Dagster calls the code location of a sensor; None in a context made by hand."""
+    origin = context.code_location_origin
+    return origin.location_name if origin is not None else None
+
+
+def daemon_heartbeats(instance: dg.DagsterInstance) -> dict[str, datetime | None]:
+    """When each daemon this instance needs gave its last heartbeat; None: never.
+
+    Empty where nobody writes heartbeats: without a home, or in Dagster+.
+    """
+    if instance.daemon_skip_heartbeats_without_errors:
+        return {}
+    beats = {}
+    for name, status in instance.get_daemon_statuses().items():
+        last = status.last_heartbeat
+        beats[name] = datetime.fromtimestamp(last.timestamp, UTC) if last is not None else None
+    return beats
+
+
+def ends_long_runs(instance: dg.DagsterInstance) -> bool:
+    """Whether Dagster's own monitoring ends runs that take longer than their tag allows."""
+    return bool(instance.run_monitoring_enabled)
+
+
+def fail_run(instance: dg.DagsterInstance, run: dg.DagsterRun, message: str) -> None:
+    """Mark a run as failed from outside, as Dagster's monitoring does it."""
+    instance.report_run_failed(run, message)
 
 
 def carry(body: Body, payload: object) -> Body:

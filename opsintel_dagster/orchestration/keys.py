@@ -11,6 +11,9 @@ ASSETS: Final = ("arrivals", "verified", "quarantine", "routed", "delivered", "p
 JOB_NAME: Final = "opsintel_drain"
 SENSOR_NAME: Final = "opsintel_arrivals"
 HEALER_NAME: Final = "opsintel_healer"
+WATCH_NAME: Final = "opsintel_watch"
+SENSORS: Final = (SENSOR_NAME, HEALER_NAME, WATCH_NAME)
+"""The sensors of a code location, whatever the number of its outcomes."""
 
 TAG: Final = "opsintel"
 """On every asset of this package, without a value: `tag:opsintel` selects them all."""

@@ -16,6 +16,7 @@ from opsintel_dagster.ledger.batches import BatchKind, BatchState, Role
 from opsintel_dagster.orchestration import quarantine
 from opsintel_dagster.orchestration.installation import Installation
 from opsintel_dagster.orchestration.references import current_rows
+from opsintel_dagster.orchestration.taken import scan_taken
 from opsintel_dagster.outcome import NOWHERE
 from opsintel_dagster.outcome.findings import did_you_mean
 from opsintel_dagster.settings import Settings
@@ -87,8 +88,12 @@ def _delivered(installation: Installation, connection: Connection, outcome: str)
 def closed_rows(installation: Installation, connection: Connection, outcome: str) -> pl.LazyFrame:
     """Routed records of closed batches: delivered ones, and those routed to nobody on purpose."""
     closed = (BatchState.CLOSED,)
-    files = batches.files_of_outcome(connection, outcome, Role.ROUTED, states=closed)
-    return _scan(installation, files)
+    files = batches.files_of_outcome(connection, outcome, Role.ROUTED, Role.REFUSED, states=closed)
+    routed = [file for file in files if file.role == Role.ROUTED]
+    chosen = [file for file in routed if file.rows] or routed[-1:]
+    refused = [file for file in files if file.role == Role.REFUSED]
+    frames = scan_taken(installation.store, [*chosen, *refused])
+    return pl.concat(frames, how="diagonal_relaxed") if frames else pl.LazyFrame()
 
 
 def _current(installation: Installation, connection: Connection, outcome: str) -> pl.LazyFrame:

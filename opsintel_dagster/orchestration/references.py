@@ -16,7 +16,9 @@ from opsintel_dagster.ledger import arrivals, batches, bindings
 from opsintel_dagster.ledger.batches import BatchState, Role
 from opsintel_dagster.orchestration.compiled import Compiled
 from opsintel_dagster.orchestration.installation import Installation
+from opsintel_dagster.orchestration.taken import scan_taken
 from opsintel_dagster.outcome import NOWHERE, ReferencePolicy
+from opsintel_dagster.store import together
 
 
 @dataclass(frozen=True)
@@ -104,19 +106,20 @@ def current_rows(installation: Installation, connection: Connection, name: str) 
     """What outcome `name` says now: contract columns only, one row a key if it has a key.
 
     Rows of an arrival that a correction has superseded count only where the correction says so
-    too; rows routed to `nowhere` were delivered to nobody and do not count. Of a key it is the
-    row of the newest arrival, as at a table receiver: a replay brings rows of older ones late.
+    too; rows that were refused, or routed to `nowhere`, reached nobody and do not count. Of a key
+    it is the row of the newest arrival, as at a table receiver: a replay brings rows of older ones
+    late.
     """
     files = batches.files_of_outcome(
-        connection, name, Role.ROUTED, Role.UNCHANGED, states=(BatchState.CLOSED,)
+        connection, name, Role.ROUTED, Role.UNCHANGED, Role.REFUSED, states=(BatchState.CLOSED,)
     )
-    paths = [file.path for file in files if file.rows]
-    if not paths:
+    frames = scan_taken(installation.store, [file for file in files if file.rows])
+    if not frames:
         return pl.DataFrame()
     declared = bindings.bound(connection, name)
     replaced = arrivals.replaced(connection, name)
     rows = (
-        installation.store.scan(paths)
+        together(frames)
         .filter(pl.col("_route") != NOWHERE, ~pl.col("_arrival").is_in(list(replaced)))
         .collect()
     )

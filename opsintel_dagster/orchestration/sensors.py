@@ -41,7 +41,7 @@ POLL_SECONDS: Final = 20.0
 MOST_REQUESTS: Final = 200
 """A run request costs a tick up to 100 ms; what is left over comes with the next tick."""
 
-_SHORTEST_RUNTIME: Final = timedelta(hours=1)
+SHORTEST_RUNTIME: Final = timedelta(hours=1)
 _UNFINISHED: Final = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.QUEUED,
@@ -90,7 +90,7 @@ def arrivals_sensor() -> dg.SensorDefinition:
                 keys.setdefault(compiled.name, []).append(key)
                 outcomes[compiled.name] = compiled
         with Installation.open() as installation:
-            ask = partial(_poll, instance=context.instance)
+            ask = partial(poll_alone, instance=context.instance)
             looks = polls.look(list(outcomes.values()), ask, POLL_SECONDS)
             found = states(installation, list(outcomes.values()), looks)
         return _answer(context, outcomes, keys, found)
@@ -111,7 +111,7 @@ def interval_seconds() -> int:
     raise SettingsError(INTERVAL_VARIABLE, f"`{text}` is no number of seconds", fix)
 
 
-def _poll(compiled: Compiled, instance: dg.DagsterInstance) -> list[Sighting]:
+def poll_alone(compiled: Compiled, instance: dg.DagsterInstance) -> list[Sighting]:
     """One poll in a thread of its own, which may outlive the tick: it opens what it needs."""
     with Installation.open() as installation:
         opener = feed_opener(instance, installation.settings.root)
@@ -126,7 +126,7 @@ def _answer(
 ) -> dg.SensorResult:
     now = datetime.now(UTC)
     pacing = Pacing.read(context.cursor)
-    busy = _in_progress(context.instance, [one for one in found if one.reason], outcomes, now)
+    busy = in_progress(context.instance, [one for one in found if one.reason], outcomes, now)
     waiting = [
         one
         for one in found
@@ -150,14 +150,17 @@ def _answer(
 def run_request(
     compiled: Compiled, keys: Sequence[dg.AssetKey], state: State, healed_by: str = SENSOR_NAME
 ) -> dg.RunRequest:
-    """A run of the shared job with the assets of one outcome; its tags say if it tries again."""
+    """A run of the shared job with the assets of one outcome.
+
+    Its tags say if it tries again, or if it takes the watcher to start it.
+    """
     again = {ATTEMPT_TAG: str(state.attempt), HEALED_BY_TAG: healed_by}
     if state.failure_class:
         again[FAILURE_CLASS_TAG] = state.failure_class
     return dg.RunRequest(
         asset_selection=sorted(keys),
         tags={
-            **(again if state.attempt > 1 else {}),
+            **(again if state.attempt > 1 or healed_by != SENSOR_NAME else {}),
             OUTCOME_TAG: compiled.name,
             "dagster/priority": str(round(compiled.outcome.cost_per_hour)),
             "dagster/max_runtime": str(round(longest_runtime(compiled).total_seconds())),
@@ -167,10 +170,10 @@ def run_request(
 
 def longest_runtime(compiled: Compiled) -> timedelta:
     """A run that takes longer has died with its code server; the lease guards those that live."""
-    return max(_SHORTEST_RUNTIME, 4 * compiled.outcome.within)
+    return max(SHORTEST_RUNTIME, 4 * compiled.outcome.within)
 
 
-def _in_progress(
+def in_progress(
     instance: dg.DagsterInstance,
     found: Sequence[State],
     outcomes: Mapping[str, Compiled],

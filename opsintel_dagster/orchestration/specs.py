@@ -84,14 +84,18 @@ def _deps(compiled: Compiled, asset: str) -> list[dg.AssetKey]:
 
 
 def _freshness(compiled: Compiled, asset: str) -> dg.FreshnessPolicy | None:
+    window = freshness_window(compiled, asset)
+    return dg.FreshnessPolicy.time_window(fail_window=window) if window is not None else None
+
+
+def freshness_window(compiled: Compiled, asset: str) -> timedelta | None:
+    """How old an asset may become; None: it may be as old as it is."""
     window = None
     if asset == "promise":
         window = compiled.outcome.within
     elif asset == "arrivals":
         window = compiled.outcome.source.expect
-    if window is None:
-        return None
-    return dg.FreshnessPolicy.time_window(fail_window=max(window, _SHORTEST_WINDOW))
+    return max(window, _SHORTEST_WINDOW) if window is not None else None
 
 
 def _definition_metadata(compiled: Compiled, asset: str) -> dict[str, object]:

@@ -29,7 +29,7 @@ from opsintel_dagster.orchestration.receivers import open_route
 from opsintel_dagster.orchestration.reports import DeliveredReport, Stage
 from opsintel_dagster.orchestration.troubles import troubles_of
 from opsintel_dagster.orchestration.work import Work
-from opsintel_dagster.outcome import NOWHERE
+from opsintel_dagster.outcome import NOWHERE, FailureClass
 
 
 @dataclass
@@ -52,8 +52,16 @@ class Obstacles:
     blocked: list[Dependency] = field(default_factory=list)
 
     def worst(self) -> tuple[Failure, Dependency] | None:
-        """The failure that decides: one that is tried again comes before one that never is."""
-        return min(self.failed, key=lambda one: one[0].failure_class not in LATER, default=None)
+        """The failure that decides: what is tried again by itself, then what somebody can decide.
+
+        A delivery in doubt comes last: a batch that is taken for in doubt is never sent again.
+        """
+
+        def hopelessness(one: tuple[Failure, Dependency]) -> tuple[bool, bool]:
+            failure_class = one[0].failure_class
+            return failure_class not in LATER, failure_class is FailureClass.IN_DOUBT
+
+        return min(self.failed, key=hopelessness, default=None)
 
 
 def deliver(work: Work) -> DeliveredReport:
@@ -135,14 +143,19 @@ def _hand_over(work: Work, handovers: Sequence[Handover]) -> Obstacles:
 
 
 def _note(work: Work, batch: Row[Any], obstacles: Obstacles) -> str:
-    """Plan by the failure that decides; the breakers of all receivers that are down open."""
+    """Plan by the failure that decides; the breakers of all receivers that are down open.
+
+    Nothing is given up for one route while another has not been tried: it would never be.
+    """
     worst = obstacles.worst()
     if worst is None:
         return attempting.blocked(work, batch, obstacles.blocked[0])
     for failure, dependency in obstacles.failed:
         if (failure, dependency) != worst and failure.failure_class in OF_A_DEPENDENCY:
             work.breakers.is_down(dependency, failure)
-    return attempting.failed(work, Stage.DELIVERED, batch, *worst)
+    untried = obstacles.blocked[0] if obstacles.blocked else None
+    held_by = untried if worst[0].failure_class not in LATER else None
+    return attempting.failed(work, Stage.DELIVERED, batch, *worst, held_by=held_by)
 
 
 def _intend(

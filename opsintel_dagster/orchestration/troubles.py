@@ -75,7 +75,7 @@ def troubles_of(
         if row.failure is not None
     )
     return Troubles(
-        stopped=stop.reason if stop is not None and not breakers.lets_probe(stop, now) else None,
+        stopped=stop.reason if stop is not None and stop.retry_at is None else None,
         failing=failing,
         breakers={name: _told(opened[name]) for name in names if name in opened},
         spent=attempts.count_since(

@@ -22,12 +22,12 @@ class Step:
     why: str
 
 
-def deployed(connection: Connection, outcome: str, fingerprint: str) -> None:
-    """Try what was given up under another declaration once more: the new one may be the remedy."""
-    found = batches.try_again(connection, outcome, by=DEPLOYMENT, unless_under=fingerprint)
+def deployed(connection: Connection, outcome: str) -> None:
+    """Try what was given up once more: another declaration, or receiver, may be the remedy."""
+    found = batches.try_again(connection, outcome, by=DEPLOYMENT, only_given_up=True)
     is_stopped = _end_stop(connection, outcome, DEPLOYMENT)
     if found or is_stopped:
-        reason = f"the declaration changed; {len(found)} batches are tried once more"
+        reason = f"what is declared changed; {len(found)} batches are tried once more"
         entries.append(connection, outcome, DEPLOYMENT, TRIED_AGAIN, outcome, reason)
 
 

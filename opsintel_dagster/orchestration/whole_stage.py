@@ -43,6 +43,8 @@ def watched(work: Work, stage: str, act: Callable[[Work], Report]) -> Report:
 
 def note(work: Work, stage: str, failure: Failure) -> None:
     """Keep the outcome from being woken before it makes sense to, or until somebody decides."""
+    if work.stopped is not None:
+        return  # what stopped it stands until somebody decides
     name = outcome_breaker(work.name)
     row = work.breakers.opened.get(name)
     failures = (row.failures if row is not None else 0) + 1

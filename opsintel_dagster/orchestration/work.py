@@ -82,11 +82,12 @@ class Work:
 
     @property
     def stopped(self) -> str | None:
-        """Why the outcome attempts nothing now; None: it does."""
+        """Why the outcome attempts nothing until somebody decides; None: it does.
+
+        A pause after a run that failed keeps sensors from waking it, not a drain that was started.
+        """
         row = self.breakers.opened.get(outcome_breaker(self.name))
-        if row is None or (row.retry_at is not None and row.retry_at <= self.clock()):
-            return None
-        return str(row.reason)
+        return None if row is None or row.retry_at is not None else str(row.reason)
 
     def spend_attempt(self) -> int:
         """Count an attempt that was just noted; returns how many there were within the hour.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from multiprocessing.context import ForkServerProcess
 
 PROCESSES = get_context("forkserver")
-PROCESSES.set_forkserver_preload(["scenario", "opsintel_dagster.orchestration.drain"])
+PROCESSES.set_forkserver_preload(["scenario", "laboratory", "opsintel_dagster.orchestration.drain"])
 WAIT_SECONDS = 60
 
 

@@ -62,9 +62,9 @@ class Running:
         with installation.ledger.write() as connection:
             trying_again.decided(connection, outcome, "tests", names)
 
-    def tick(self, cursor: str | None = None) -> Any:
-        """One tick of the sensor."""
-        sensor = self.repository.get_sensor_def("opsintel_arrivals")
+    def tick(self, cursor: str | None = None, sensor_name: str = "opsintel_arrivals") -> Any:
+        """One tick of a sensor."""
+        sensor = self.repository.get_sensor_def(sensor_name)
         context = dg.build_sensor_context(
             instance=self.instance, repository_def=self.repository, cursor=cursor
         )

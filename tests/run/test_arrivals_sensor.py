@@ -19,6 +19,13 @@ PROMISE = dg.AssetKey(["parcels", "promise"])
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+def begun(running, monkeypatch):
+    """The promise as if it had been watched for long: it is due for a sign of life at any time."""
+    monkeypatch.setattr(heartbeats, "BEATS_PER_WINDOW", 1_000_000_000)
+    running.instance.report_runless_asset_event(dg.AssetMaterialization(PROMISE))
+    return running.instance.get_latest_materialization_event(PROMISE)
+
+
 def test_nothing_outstanding_wakes_nobody_and_creates_no_ledger(running):
     tick = running.tick()
     assert woken(tick) == []
@@ -115,7 +122,7 @@ def test_a_batch_that_waits_for_a_reference_is_woken_when_the_reference_is_there
     assert woken(running.tick()) == ["parcels"]
 
 
-def test_a_source_nobody_can_ask_wakes_nobody_and_gets_no_sign_of_life(running):
+def test_a_source_nobody_can_ask_wakes_nobody_and_gets_no_sign_of_life(running, monkeypatch):
     inbox = running.operation.root / "inbox" / "parcels"
     inbox.rmdir()
     running.operation.redeclare(
@@ -123,12 +130,18 @@ def test_a_source_nobody_can_ask_wakes_nobody_and_gets_no_sign_of_life(running):
     )
     running.deploy()
     running.operation.drop("depots", "depots.csv", DEPOTS)
+    before = begun(running, monkeypatch)
     assert woken(running.tick()) == ["depots"]
-    assert running.instance.get_latest_materialization_event(PROMISE) is None
+    assert running.instance.get_latest_materialization_event(PROMISE) == before
 
 
-def test_a_quiet_outcome_gets_a_sign_of_life_and_not_at_every_tick(running):
+def test_a_quiet_outcome_gets_a_sign_of_life_and_not_at_every_tick(running, monkeypatch):
     running.tick()
+    assert running.instance.get_latest_materialization_event(PROMISE) is None  # the watcher's
+    running.instance.report_runless_asset_event(dg.AssetMaterialization(PROMISE))
+    with monkeypatch.context() as patched:
+        patched.setattr(heartbeats, "BEATS_PER_WINDOW", 1_000_000_000)
+        running.tick()
     first = running.instance.get_latest_materialization_event(PROMISE)
     assert first is not None
     assert first.run_id == ""
@@ -166,7 +179,9 @@ def test_checks_outlive_a_sign_of_life_and_are_said_once_more_only(running, monk
     assert last_checks(running.instance, checks) == said
 
 
-def test_a_missed_deadline_is_kept_again_with_the_sign_of_life(running):
+def test_a_missed_deadline_is_kept_again_with_the_sign_of_life(running, monkeypatch):
+    monkeypatch.setattr(heartbeats, "BEATS_PER_WINDOW", 1_000_000_000)
+    running.instance.report_runless_asset_event(dg.AssetMaterialization(PROMISE))
     missed = dg.AssetCheckEvaluation(
         asset_key=PROMISE, check_name="deadline", passed=False, metadata={}
     )
@@ -176,19 +191,21 @@ def test_a_missed_deadline_is_kept_again_with_the_sign_of_life(running):
     assert last_checks(running.instance, [deadline])[deadline].passed
 
 
-def test_an_outcome_with_something_older_than_promised_gets_no_sign_of_life(running):
+def test_an_outcome_with_something_older_than_promised_gets_no_sign_of_life(running, monkeypatch):
+    before = begun(running, monkeypatch)
     running.operation.drop("parcels", "day1.csv", DAY_ONE, age=timedelta(minutes=16))
     running.tick()
-    assert running.instance.get_latest_materialization_event(PROMISE) is None
+    assert running.instance.get_latest_materialization_event(PROMISE) == before
 
 
-def test_an_outcome_whose_law_is_broken_gets_no_sign_of_life(running):
+def test_an_outcome_whose_law_is_broken_gets_no_sign_of_life(running, monkeypatch):
     broken = dg.AssetCheckEvaluation(
         asset_key=PROMISE, check_name="conservation", passed=False, metadata={}
     )
+    before = begun(running, monkeypatch)
     running.instance.report_runless_asset_event(broken)
     running.tick()
-    assert running.instance.get_latest_materialization_event(PROMISE) is None
+    assert running.instance.get_latest_materialization_event(PROMISE) == before
 
 
 def test_a_source_that_hangs_starves_nobody_and_is_not_asked_twice(running):

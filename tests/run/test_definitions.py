@@ -1,4 +1,4 @@
-"""What is loaded: six assets an outcome, one job, one sensor, and nothing touched."""
+"""What is loaded: six assets an outcome, one job, three sensors, and nothing touched."""
 
 import time
 from datetime import timedelta
@@ -109,7 +109,7 @@ def test_rule_ids_become_check_names():
     assert check_name("a+b.unique") == "a_b__unique"
 
 
-def test_a_location_has_one_job_and_the_same_sensors_however_often_outcomes_are_built():
+def test_a_location_has_one_job_and_three_sensors_however_often_outcomes_are_built():
     several = dg.Definitions.merge(
         build_defs([depots()], location="tests"),
         build_defs([parcels()], location="tests", produced_elsewhere=["depots"]),
@@ -118,12 +118,13 @@ def test_a_location_has_one_job_and_the_same_sensors_however_often_outcomes_are_
     assert [sensor.name for sensor in repository.sensor_defs] == [
         "opsintel_arrivals",
         "opsintel_healer",
+        "opsintel_watch",
     ]
     assert "opsintel_drain" in repository.job_names
     keys = repository.get_job("opsintel_drain").asset_layer.executable_asset_keys
     assert {key.path[0] for key in keys} == {"depots", "parcels"}
-    for sensor in repository.sensor_defs:
-        assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
+    statuses = {sensor.default_status for sensor in repository.sensor_defs}
+    assert statuses == {dg.DefaultSensorStatus.RUNNING}
 
 
 def test_job_and_sensor_may_come_from_elsewhere():

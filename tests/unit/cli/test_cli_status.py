@@ -1,12 +1,15 @@
 """Is every promise kept, and what is in the way of those that are not."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from scenario import HEADER, Operation, depots, parcels
 from typer.testing import Result
+
+from opsintel_dagster.ledger import batches, breakers
+from opsintel_dagster.ledger.breakers import BreakerKind
 
 Run = Callable[..., Result]
 
@@ -122,3 +125,53 @@ def test_an_arrival_that_came_out_late_stays_counted(
     drained.drop("parcels", "day0.csv", HEADER + "P0,HAM,1,\n", age=timedelta(hours=2))
     drained.drain()
     assert answer("status", "parcels")["outcomes"][0]["late_arrivals"] == 1
+
+
+def test_what_has_stopped_what_was_given_up_and_what_is_down_are_among_the_troubles(
+    operation: Operation, opsintel: Run, answer: Callable[..., Any]
+) -> None:
+    operation.drop("parcels", "day1.csv", HEADER + "P1,HAM,1,\n")
+    operation.drain("parcels")  # its register has delivered nothing: the batch waits
+    operation.drain("depots")
+    now = datetime(2026, 6, 1, 10, tzinfo=UTC)
+    with operation.installation.ledger.write() as connection:
+        (waiting,) = batches.outstanding(connection, "parcels")
+        batches.fail(
+            connection,
+            waiting.id,
+            failure_class="permission",
+            reason="no rights",
+            attempts=3,
+            next_attempt_at=None,
+            given_up_under="x",
+        )
+        batches.block(connection, waiting.id, "receiver desk")
+        for name, kind, retry_at in (
+            ("outcome parcels", BreakerKind.OUTCOME, None),
+            ("outcome depots", BreakerKind.OUTCOME, now),
+            ("receiver desk", BreakerKind.RECEIVER, now),
+            ("source inbox/depots/*.csv", BreakerKind.SOURCE, now),
+            ("receiver nobody waits for", BreakerKind.RECEIVER, now),
+        ):
+            breakers.open_(
+                connection,
+                name,
+                kind,
+                failure_class="bug",
+                reason=f"because of {kind}",
+                retry_at=retry_at,
+                now=now,
+            )
+    at, why, of_source = "2026-06-01 10:00:00 UTC", "because of receiver", "because of source"
+    by_name = {one["outcome"]: one["troubles"] for one in answer("status")["outcomes"]}
+    assert by_name["parcels"] == [
+        f"it has stopped since {at}: because of outcome; when mended: opsintel heal parcels",
+        f"receiver desk is down since {at}, 1 batch held back, the next probe is due {at}: {why}",
+        "1 batch given up: no rights",
+    ]
+    assert by_name["depots"] == [
+        f"it failed as a whole and is tried again {at}: because of outcome",
+        f"source inbox/depots/*.csv is down since {at}, the next probe is due {at}: {of_source}",
+    ]
+    shown = opsintel("status").stdout
+    assert max(len(line) for line in shown.splitlines()) <= 80

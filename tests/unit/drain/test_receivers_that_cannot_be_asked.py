@@ -1,5 +1,6 @@
 """A receiver that cannot say what arrived: a delivery in doubt is a case and never sent again."""
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -120,6 +121,34 @@ def test_a_process_that_died_before_the_answer_is_not_made_good_by_sending_again
     assert drained_later(operation, 1) == {"delivered": 0, "in_flight": 1}
     assert len(called.sent) == 1
     assert doubts(operation) == [f"delivery {called.sent[0]} to gate"]
+
+
+def test_an_error_of_its_library_says_nothing_either(
+    operation: Operation, called: Telephone
+) -> None:
+    called.answer = ConnectionResetError(errno.ECONNRESET, "connection reset by peer")
+    operation.drain(sleep=lambda _seconds: None)
+    called.answer = None
+    assert drained_later(operation, 1) == {"delivered": 0, "in_flight": 1}
+    assert len(called.sent) == 1
+    assert doubts(operation) == [f"delivery {called.sent[0]} to gate"]
+
+
+def test_what_was_taken_is_not_sent_again_because_it_cannot_be_confirmed_at_once(
+    operation: Operation, called: Telephone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called.answer = None
+    confirm, asked = called.confirm, []
+
+    def interrupted(*about: Any) -> Confirmation:
+        asked.append(about)
+        if len(asked) == 1:
+            raise ConnectionResetError(errno.ECONNRESET, "connection reset by peer")
+        return confirm(*about)
+
+    monkeypatch.setattr(called, "confirm", interrupted)
+    assert operation.drain(sleep=lambda _seconds: None).delivered.delivered == 1
+    assert (len(asked), len(called.sent)) == (2, 1)
 
 
 def test_an_answer_that_is_clear_closes_the_batch(operation: Operation, called: Telephone) -> None:

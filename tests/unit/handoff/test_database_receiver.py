@@ -7,9 +7,11 @@ from threading import Thread
 from typing import Any
 
 import polars as pl
+import psycopg2
 import pytest
 from care_desk import Desk, delivery, rows
 from sqlalchemy import MetaData, Table, create_engine, select, text
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
 from opsintel_dagster import crashpoints
@@ -390,6 +392,26 @@ def test_a_server_that_is_not_there_is_down_and_its_password_is_not_shown(tmp_pa
     shown.append(str(caught.value.__cause__))
     assert not any("hunter22" in one or "tops3cret" in one for one in shown)
     assert receiver.check() is not None
+
+
+def test_a_server_that_goes_away_in_the_middle_of_a_delivery_has_refused_nothing(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """psycopg2 calls it an error in the database; the mark that the connection is lost decides."""
+    spec = TableReceiver(url=postgres_url, table="care_queue")
+    receiver = open_receiver(spec, root=tmp_path, outcome="disruptions", route="care")
+
+    def goes_away(point: str) -> None:
+        if point == "deliver.staged":
+            words = "server closed the connection unexpectedly"
+            cut = psycopg2.DatabaseError(words)
+            raise DatabaseError("INSERT", {}, cut, connection_invalidated=True)
+
+    monkeypatch.setattr(crashpoints, "on_reached", goes_away)
+    with pytest.raises(ReceiverDown, match="server closed the connection"):
+        receiver.deliver(delivery("d1"), rows(1, {"UA1": 20}))
+    monkeypatch.undo()
+    assert receiver.deliver(delivery("d1"), rows(1, {"UA1": 20})).records == 1
 
 
 def test_a_receiver_can_be_checked_without_leaving_a_trace(desk: Desk, tmp_path: Path) -> None:
