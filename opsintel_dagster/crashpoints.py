@@ -25,6 +25,8 @@ CRASH_POINTS: Final = (
     "deliver.receipt",
     "deliver.confirmed",
     "deliver.closed",
+    "decide.written",
+    "decide.registered",
     "replay.begun",
     "replay.written",
     "replay.registered",

@@ -19,6 +19,8 @@ OpsintelError
 ├── LedgerError
 │   ├── LeaseLost         another drain took over; what this one writes no longer counts
 │   └── OutcomeClaimed    the outcome's name is bound to another code location
+├── DecisionRefused       what was answered to a case cannot be done, or was answered already
+│   └── EditsRefused      an edited export, row by row
 ├── StoreError            a file the ledger names is missing or is not what was written
 └── RunFailed             a run of Dagster that a command started did not succeed
 """
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
     from opsintel_dagster.outcome.findings import Finding
     from opsintel_dagster.verification.problems import ContractProblem
+
+EDITS_SHOWN = 50
 
 
 class OpsintelError(Exception):
@@ -163,6 +167,27 @@ class OutcomeClaimed(LedgerError):
             f"declared by {claimant!r}; rename one of them, or run `opsintel release {outcome}` "
             f"if {owner!r} is gone"
         )
+
+
+class DecisionRefused(OpsintelError):
+    """A decision about a case cannot be carried out; nothing of it was."""
+
+    def __init__(self, case: str, reason: str) -> None:
+        self.case = case
+        self.reason = reason
+        super().__init__(f"{case}: {reason}")
+
+
+class EditsRefused(DecisionRefused):
+    """Rows of an edited export cannot be taken; carries a sentence for each, and takes none."""
+
+    def __init__(self, case: str, problems: "Sequence[str]") -> None:
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        head = f"{count} problem{'s' if count != 1 else ''}, so nothing of the file was taken:"
+        shown = [f"  - {problem}" for problem in self.problems[:EDITS_SHOWN]]
+        more = [f"  … and {count - EDITS_SHOWN:,} more"] if count > EDITS_SHOWN else []
+        super().__init__(case, "\n".join([head, *shown, *more]))
 
 
 class StoreError(OpsintelError):

@@ -2,18 +2,15 @@
 
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from opsintel_dagster.cli.arguments import EPILOG, EXIT_WRONG, Json, Module, exit_with
+from opsintel_dagster.cli.cases_app import cases
 from opsintel_dagster.cli.console import answers, complain
 from opsintel_dagster.errors import OpsintelError
-
-EXIT_WRONG: Final = 1
-EPILOG: Final = (
-    "Exit codes: 0 fine, 1 something is wrong (a broken promise, a failure, an error), 2 misused."
-)
 
 
 class Commands(TyperGroup):
@@ -37,19 +34,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Json = Annotated[
-    bool, typer.Option("--json", help="One JSON document on stdout, and nothing else there.")
-]
-Module = Annotated[
-    str | None,
-    typer.Option(
-        "--module",
-        "-m",
-        envvar="OPSINTEL_MODULE",
-        help="The module with the definitions; else that of [tool.dagster], else `definitions`.",
-    ),
-]
-
 
 def _show_version(is_asked: bool) -> None:
     if is_asked:
@@ -67,11 +51,6 @@ def opsintel(
     ] = False,
 ) -> None:
     """Is every promised outcome kept, and what is in its way."""
-
-
-def _exit(*, is_fine: bool) -> None:
-    if not is_fine:
-        raise typer.Exit(EXIT_WRONG)
 
 
 @app.command()
@@ -97,7 +76,7 @@ def status(
         return
     from opsintel_dagster.cli.status import status as show  # noqa: PLC0415
 
-    _exit(is_fine=show(outcomes or [], as_json=as_json))
+    exit_with(is_fine=show(outcomes or [], as_json=as_json))
 
 
 @app.command()
@@ -124,40 +103,10 @@ def trace(
     from opsintel_dagster.cli.trace import trace as show  # noqa: PLC0415
 
     is_found = show(outcome, key, shows_personal_data=shows_personal_data, as_json=as_json)
-    _exit(is_fine=is_found)
+    exit_with(is_fine=is_found)
 
 
-cases = typer.Typer(help="Show what somebody or something still has to answer.", epilog=EPILOG)
 app.add_typer(cases, name="cases", no_args_is_help=True)
-
-
-@cases.command("list")
-def cases_list(
-    outcomes: Annotated[
-        list[str] | None, typer.Argument(metavar="OUTCOME", help="Of these outcomes only.")
-    ] = None,
-    with_closed: Annotated[bool, typer.Option("--all", help="Closed cases, too.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Show open cases, those with most records first."""
-    from opsintel_dagster.cli.cases import list_cases  # noqa: PLC0415
-
-    list_cases(outcomes or [], with_closed=with_closed, as_json=as_json)
-
-
-@cases.command("show")
-def cases_show(
-    case: Annotated[
-        str, typer.Argument(metavar="CASE", help="`outcome.failure_mode`, or the id of a case.")
-    ],
-    rows: Annotated[int, typer.Option(min=0, help="How many of its records to show.")] = 5,
-    as_json: Json = False,
-) -> None:
-    """Show one case: values, rules, owner, human step, some records, and what closes it."""
-    from opsintel_dagster.cli.cases import show_case  # noqa: PLC0415
-
-    show_case(case, rows=rows, as_json=as_json)
-
 
 notices = typer.Typer(
     help="Show what was told to whom, and say that you know of it.", epilog=EPILOG
@@ -195,7 +144,7 @@ def notices_ack(
     """
     from opsintel_dagster.cli.notices import acknowledge  # noqa: PLC0415
 
-    _exit(is_fine=acknowledge(notice, actor, as_json=as_json))
+    exit_with(is_fine=acknowledge(notice, actor, as_json=as_json))
 
 
 @notices.command("test")
@@ -207,7 +156,7 @@ def notices_test(
     """Send a test message to every channel of an outcome; exits with 1 if one does not take it."""
     from opsintel_dagster.cli.notices import try_channels  # noqa: PLC0415
 
-    _exit(is_fine=try_channels(outcome, module=module, as_json=as_json))
+    exit_with(is_fine=try_channels(outcome, module=module, as_json=as_json))
 
 
 @app.command()
@@ -228,7 +177,7 @@ def drain(
     from opsintel_dagster.cli.drain import drain as run  # noqa: PLC0415
 
     is_fine = run(outcomes or [], drains_all=drains_all, module=module, as_json=as_json)
-    _exit(is_fine=is_fine)
+    exit_with(is_fine=is_fine)
 
 
 @app.command()
@@ -248,7 +197,7 @@ def heal(
     """
     from opsintel_dagster.cli.heal import heal as run  # noqa: PLC0415
 
-    _exit(is_fine=run(outcome, is_dry_run=is_dry_run, module=module, as_json=as_json))
+    exit_with(is_fine=run(outcome, is_dry_run=is_dry_run, module=module, as_json=as_json))
 
 
 @app.command()
@@ -260,7 +209,7 @@ def doctor(module: Module = None, as_json: Json = False) -> None:
     """
     from opsintel_dagster.cli.doctor import doctor as examine  # noqa: PLC0415
 
-    _exit(is_fine=examine(module=module, as_json=as_json))
+    exit_with(is_fine=examine(module=module, as_json=as_json))
 
 
 @app.command()

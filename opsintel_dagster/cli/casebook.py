@@ -9,9 +9,10 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, select
 
 from opsintel_dagster.errors import UnknownName
-from opsintel_dagster.ledger import bindings, cases
+from opsintel_dagster.ledger import bindings, cases, decisions
 from opsintel_dagster.ledger.cases import CaseState
 from opsintel_dagster.ledger.tables import arrival, case
+from opsintel_dagster.outcome.acceptance import obstacle
 from opsintel_dagster.outcome.findings import did_you_mean
 from opsintel_dagster.outcome.names import IN_DOUBT
 
@@ -23,6 +24,8 @@ _NOTHING: Final = (
     "nothing closes {} by itself: give the failure mode a `replay_when`, or let the source take "
     "corrections (`same_name: correction`)"
 )
+_DECIDES: Final = "somebody decides"
+_CHANGES: Final = "a changed declaration lets its records pass"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +59,11 @@ class CaseView:
     last_seen_at: datetime
     closed_at: datetime | None
     closed_by: str | None
+    due_at: datetime | None
+    default: str | None
+    revision: int
+    decided: Sequence[str]
+    options: Sequence[tuple[str, str]]
     closes_when: str
     pii: Sequence[str]
     columns: Sequence[str]
@@ -146,6 +154,11 @@ def _view(
         last_seen_at=row.last_seen_at,
         closed_at=row.closed_at,
         closed_by=row.closed_by,
+        due_at=cases.due_at(row, facts),
+        default=mode.get("default"),
+        revision=row.revision,
+        decided=_decided(connection, row),
+        options=_options(row, by_rule, records) if row.state == CaseState.OPEN else (),
         closes_when=_closes_when(row, mode, facts, records),
         pii=facts.get("pii", ()),
         columns=facts.get("columns", ()),
@@ -191,9 +204,47 @@ def _closes_when(
         )
     if records and facts.get("takes_corrections"):
         ways.append("a corrected file of the same name arrives; it supersedes its open records")
+    default = [mode["default"]] if mode.get("default") else []
+    by_hand = [_CHANGES, *(f"its clock runs out: {one}" for one in default), _DECIDES]
+    if not ways and records:
+        return f"{'; or '.join(by_hand)}. By itself: {_NOTHING.format('it')}"
     if not ways:
         return _NOTHING.format("it")
     heals = mode.get("replay_when") or facts.get("takes_corrections")
     if records and not heals and row.failure_mode != IN_DOUBT:
-        return f"{'; or '.join(ways)}; {_NOTHING.format('its records')}"
-    return "; or ".join(ways)
+        return f"{'; or '.join([*ways, *by_hand])}. By itself: {_NOTHING.format('its records')}"
+    return "; or ".join([*ways, *(by_hand if records else [])])
+
+
+def _decided(connection: Connection, row: Row[Any]) -> list[str]:
+    """What was decided in this episode of the case, the newest first."""
+    told = []
+    for one in decisions.of_case(connection, row.id):
+        if one.episode == row.episode:
+            why = f" ({one.reason})" if one.reason else ""
+            came = one.result or "the next drain carries it out"
+            told.append(f"{one.decided_at:%Y-%m-%d %H:%M} {one.kind} by {one.actor}{why}: {came}")
+    return told
+
+
+def _options(row: Row[Any], rules: Mapping[str, int], records: int) -> list[tuple[str, str]]:
+    """What can be decided, each with the command for it."""
+    command = f"opsintel cases resolve {row.outcome}.{row.failure_mode}"
+    name = f"{row.outcome}.{row.failure_mode}"
+    options = []
+    if records or row.facts.get("stopped"):
+        options.append(("try again as it is", f"{command} --replay"))
+    if records:
+        if any(obstacle(rule) is None for rule in rules):
+            options.append(("deliver all the same", f"{command} --accept --reason TEXT"))
+        options += [
+            ("repair a value", f"{command} --set COLUMN=OLD=NEW"),
+            ("repair in a file", f"opsintel cases export {name} FILE.csv"),
+            ("… and take it back", f"{command} --file FILE.csv"),
+            ("leave them out", f"{command} --discard --reason TEXT"),
+        ]
+    return [
+        *options,
+        ("ask somebody else", f"opsintel cases assign {name} OWNER"),
+        ("answer later", f"opsintel cases snooze {name} 2h"),
+    ]

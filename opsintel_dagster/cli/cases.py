@@ -45,12 +45,13 @@ def list_cases(outcomes: list[str], *, with_closed: bool, as_json: bool) -> None
         answers().print("No case." if with_closed else "No open case.")
         return
     now = datetime.now(UTC)
-    table = plain_table("case", ">records", ">open for", "who is asked, about what")
+    table = plain_table("case", ">records", ">open for", "due", "who is asked, about what")
     for one in found:
         age_ = age((now - one.opened_at).total_seconds()) if one.closed_at is None else "closed"
+        due = _due(one, now) if one.closed_at is None else ""
         name = Text.assemble((one.outcome, "dim"), "\n", (one.failure_mode, "bold"))
         about = Text.assemble((one.owner, "dim"), "\n", _values(one, VALUES_LISTED))
-        table.add_row(name, f"{one.records:,}", age_, about)
+        table.add_row(name, f"{one.records:,}", age_, due, about)
     answers().print(table)
     answers().print("\nLook at one: opsintel cases show OUTCOME.FAILURE_MODE", style="dim")
 
@@ -124,6 +125,10 @@ def _show(
     console.print(Text.assemble((one.name, "bold"), "  ", state, about), soft_wrap=True)
     for label, text in _lines(one, unreadable, waiting):
         console.print(Text.assemble((f"  {label:<12}", "dim"), text), soft_wrap=True)
+    if one.options:
+        console.print("\nWhat can be decided", style="bold")
+        for does, command in one.options:
+            console.print(Text.assemble((f"  {does:<22}", "dim"), command), soft_wrap=True)
     if one.values:
         console.print("\nValues", style="bold")
         table = plain_table("value", ">records")
@@ -164,8 +169,20 @@ def _lines(
     if one.closed_at is not None:
         lines += [("closed", f"{moment(one.closed_at)}: {one.closed_by}")]
     else:
+        due = _due(one, datetime.now(UTC))
+        default = f"; then by default: {one.default}" if one.default else ""
+        lines += [("due", f"{moment(one.due_at)}, {due}{default}")] if due else []
+        lines += [("decided", text) for text in one.decided]
         lines += [("closes when", one.closes_when)]
     return [(label, text) for label, text in [*lines, ("id", short(one.case))] if text]
+
+
+def _due(one: CaseView, now: datetime) -> str:
+    """How long there still is to answer; empty: there is no clock."""
+    if one.due_at is None:
+        return ""
+    left = (one.due_at - now).total_seconds()
+    return f"in {age(left)}" if left > 0 else f"{age(-left)} ago"
 
 
 def _what(one: CaseView, stopped: str) -> str:

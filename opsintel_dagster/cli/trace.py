@@ -32,6 +32,7 @@ _PLACES: Final = {
     "no_action": "no action, on purpose",
     "unchanged": "unchanged, was delivered before",
     "superseded": "superseded by a correction",
+    "discarded": "discarded",
     "open": "open in quarantine",
     "in_flight": "on its way",
 }
@@ -105,6 +106,8 @@ def _masked(values: Mapping[str, Any], pii: Collection[str]) -> dict[str, Any]:
 def _document(way: Way, pii: Collection[str], columns: Collection[str]) -> dict[str, Any]:
     document = asdict(way)
     del document["raw"]
+    for passage in document["passages"]:
+        passage["amended"] = _amended(passage["amended"], pii)
     return {**document, "values": source_values(way.raw, pii, columns=columns)}
 
 
@@ -147,16 +150,33 @@ def _lines(way: Way, pii: Collection[str], columns: Collection[str]) -> Iterator
     yield "arrived", f"{moment(way.available_at)}{late}"
     yield "claimed", f"{moment(way.claimed_at)}, arrival {short(way.arrival)}{_run(way.run_id)}"
     for passage in way.passages:
-        yield from _passage_lines(passage)
+        yield from _passage_lines(passage, pii)
     if way.superseded_by:
         yield "corrected", f"by {way.superseded_by}"
 
 
-def _passage_lines(passage: Passage) -> Iterator[tuple[str, str]]:
-    if passage.kind == "replay":
-        yield "replayed", f"{moment(passage.claimed_at)}, batch {short(passage.batch)}"
+def _amended(
+    amended: Mapping[str, tuple[Any, Any]], pii: Collection[str]
+) -> dict[str, tuple[Any, Any]]:
+    """Values before and after, personal data masked."""
+    return {
+        name: ("***", "***") if name in pii else (before, after)
+        for name, (before, after) in amended.items()
+    }
+
+
+def _passage_lines(passage: Passage, pii: Collection[str]) -> Iterator[tuple[str, str]]:
+    if passage.kind in ("replay", "discard"):
+        label = "replayed" if passage.kind == "replay" else "discarded"
+        yield label, f"{moment(passage.claimed_at)}, batch {short(passage.batch)}"
         if passage.replayed:
             yield "", passage.replayed
+        for name, (before, after) in _amended(passage.amended, pii).items():
+            yield "amended", f"{shown_values({name: before})} → {shown_values({name: after})}"
+        if passage.accepted:
+            yield "accepted", f"in spite of {', '.join(passage.accepted)}"
+        if passage.kind == "discard":
+            return
     else:
         yield "batch", f"{short(passage.batch)}, {passage.state}"
     yield "verified", _verdict_line(passage)

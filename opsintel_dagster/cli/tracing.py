@@ -50,8 +50,10 @@ class Handover:
 class Passage:
     """What one batch did with the record.
 
-    `verdict` is `kept`, `quarantined`, `unrouted` or `unchanged`; None while the batch waits to be
-    judged, `obstacle` says why. A replay tells in `replayed` which rows it is about, and why.
+    `verdict` is `kept`, `quarantined`, `unrouted`, `unchanged` or `discarded`; None while the
+    batch waits to be judged, `obstacle` says why. A replay tells in `replayed` which rows it is
+    about, and why; `amended` are values somebody repaired, before and after, `accepted` the rules
+    in spite of which somebody let the record go on.
     """
 
     batch: str
@@ -60,6 +62,8 @@ class Passage:
     claimed_at: datetime
     declaration: str
     replayed: str | None = None
+    amended: Mapping[str, tuple[Any, Any]] = field(default_factory=dict, repr=False)
+    accepted: tuple[str, ...] = ()
     verdict: str | None = None
     verified_at: datetime | None = None
     rules: tuple[str, ...] = ()
@@ -76,9 +80,9 @@ class Passage:
 class Way:
     """One record, from the file that brought it to the place where it is now.
 
-    `place` is a term of the conservation law: `delivered`, `no_action`, `unchanged`, `superseded`,
-    `open` or `in_flight`. `is_certain` is false for a line that could not be read and has the
-    key's values somewhere in it.
+    `place` is a term of the conservation law: `delivered`, `no_action`, `discarded`, `unchanged`,
+    `superseded`, `open` or `in_flight`. `is_certain` is false for a line that could not be read
+    and has the key's values somewhere in it.
     """
 
     record: str
@@ -133,8 +137,11 @@ class Tracer:
 
     def _passage(self, batch_id: str, found: Found) -> Passage | None:
         row = self.connection.execute(select(batch).where(batch.c.id == batch_id)).one()
-        is_replay = row.kind == BatchKind.REPLAY
-        if is_replay and self._row_in(batch_id, Role.RAW, found) is None:
+        moved: Mapping[str, Any] | None = {}
+        if row.kind != BatchKind.ARRIVALS:
+            role = Role.RAW if row.kind == BatchKind.REPLAY else Role.DISCARDED
+            moved = self._row_in(batch_id, role, found)
+        if moved is None:
             return None
         rows = {role: self._row_in(batch_id, role, found) for role in _JUDGED}
         times = self._times(batch_id)
@@ -146,8 +153,14 @@ class Tracer:
             state=row.state,
             claimed_at=row.claimed_at,
             declaration=row.declaration,
-            replayed=times["replayed"].reason if "replayed" in times else None,
-            verdict=_verdict(rows),
+            replayed=next(
+                (times[kind].reason for kind in ("replayed", "discarded") if kind in times), None
+            ),
+            amended={
+                name: (found.raw.get(name), moved.get(name)) for name in moved.get("_amended") or ()
+            },
+            accepted=tuple(moved.get("_accepted") or ()),
+            verdict="discarded" if row.kind == BatchKind.DISCARD else _verdict(rows),
             verified_at=times["verified"].at if "verified" in times else None,
             rules=tuple(bad["_rules"]) if bad else (),
             failure_mode=bad["_cause"] if bad else None,
@@ -239,8 +252,8 @@ def _place(origin: Row[Any], passages: tuple[Passage, ...]) -> str:
         return "in_flight"
     if last.verdict in ("quarantined", "unrouted", "refused"):
         return "superseded" if origin.state == ArrivalState.SUPERSEDED else "open"
-    if last.verdict == "unchanged":
-        return "unchanged"
+    if last.verdict in ("unchanged", "discarded"):
+        return last.verdict
     if last.state != BatchState.CLOSED:
         return "in_flight"
     if last.route == NOWHERE:

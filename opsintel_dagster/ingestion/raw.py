@@ -28,6 +28,8 @@ CONTROL_COLUMNS: Final = frozenset(
         "_rules",
         "_seq",
         "_standing",
+        "_accepted",
+        "_amended",
         *RAW_SCHEMA,
     }
 )

@@ -300,6 +300,16 @@ def columns_of(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[st
     return found
 
 
+def records_of(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
+    """How many records these arrivals brought."""
+    found: dict[str, int] = {}
+    for start in range(0, len(ids), _NAMES_PER_QUERY):
+        some = ids[start : start + _NAMES_PER_QUERY]
+        query = select(arrival.c.id, arrival.c.records).where(arrival.c.id.in_(some))
+        found |= {row.id: row.records for row in connection.execute(query)}
+    return found
+
+
 def count_by_state(connection: Connection, outcome: str) -> Mapping[str, tuple[int, int]]:
     """Arrivals and their records, by state."""
     query = (

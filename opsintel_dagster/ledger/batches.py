@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
-from opsintel_dagster.ledger import attempts
+from opsintel_dagster.ledger import attempts, decisions
 from opsintel_dagster.ledger.ids import stable_id
 from opsintel_dagster.ledger.tables import (
     batch,
@@ -26,6 +26,7 @@ class BatchKind(StrEnum):
 
     ARRIVALS = "arrivals"
     REPLAY = "replay"
+    DISCARD = "discard"
 
 
 class BatchState(StrEnum):
@@ -47,6 +48,7 @@ class Role(StrEnum):
     ROUTED = "routed"
     UNROUTED = "unrouted"
     REFUSED = "refused"
+    DISCARDED = "discarded"
 
 
 QUARANTINE_ROLES = (Role.QUARANTINE, Role.UNROUTED, Role.REFUSED)
@@ -362,7 +364,7 @@ def files_of(connection: Connection, batch_id: str, *roles: Role) -> list[Row[An
 def named_paths(connection: Connection, outcome: str) -> set[str]:
     """Every path the ledger names for the outcome; what lies elsewhere is garbage."""
     query = select(stage_file.c.path).join(batch).where(batch.c.outcome == outcome)
-    return set(connection.execute(query).scalars())
+    return set(connection.execute(query).scalars()) | decisions.files(connection, outcome)
 
 
 def files_of_outcome(

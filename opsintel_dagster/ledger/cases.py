@@ -6,7 +6,7 @@ closes, and when its cause comes back it opens again as a new episode of the sam
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -14,12 +14,15 @@ from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from opsintel_dagster.ledger.ids import stable_id
 from opsintel_dagster.ledger.tables import case, case_rows
+from opsintel_dagster.ledger.tables import outcome as outcome_table
 
 VALUES_KEPT = 100
 OTHER_VALUES = "(other values)"
 RULES_SEPARATOR = " "
 THINGS = ("unreadable", "stopped")
 """What a case may be about that are no rows: arrivals, batches."""
+DECLARATION = "_declaration"
+"""Beside the versions of references: the declaration that a case's rows were last judged by."""
 
 
 class CaseState(StrEnum):
@@ -72,6 +75,9 @@ def open_with_rows(
         ):
             opened.append(identity)
     if groups:
+        identities = {case_id(outcome, group.failure_mode) for group in groups}
+        query = select(case.c.id, case.c.revision).where(case.c.id.in_(identities))
+        revisions = {row.id: row.revision for row in connection.execute(query)}
         connection.execute(
             insert(case_rows),
             [
@@ -83,6 +89,7 @@ def open_with_rows(
                     "rules": RULES_SEPARATOR.join(group.rules),
                     "rows": group.rows,
                     "resolved": 0,
+                    "revision": revisions[case_id(outcome, group.failure_mode)],
                 }
                 for group in groups
             ],
@@ -103,6 +110,7 @@ def raise_case(
 
     Rows are tried again when a reference has another version than all of them were judged by: a
     new episode begins with the versions of its first rows, and an open one keeps its older ones.
+    Of the declaration it keeps none where not all rows were judged by the same.
     """
     now = datetime.now(UTC)
     identity = case_id(outcome, failure_mode)
@@ -133,8 +141,12 @@ def raise_case(
         "revision": row.revision + 1,
         "facts": {**row.facts, "values": most_common(together)},
         "last_seen_at": now,
-        "owner": owner,
     }
+    if row.assigned_by is None or is_new_episode:
+        changed["owner"] = owner
+    tried = row.tried_version
+    if tried.get(DECLARATION) != judged_by.get(DECLARATION, tried.get(DECLARATION)):
+        changed["tried_version"] = {k: v for k, v in tried.items() if k != DECLARATION}
     if is_new_episode:
         changed |= {
             "tried_version": dict(judged_by),
@@ -143,6 +155,8 @@ def raise_case(
             "opened_at": now,
             "closed_at": None,
             "closed_by": None,
+            "assigned_by": None,
+            "snoozed_until": None,
         }
     connection.execute(update(case).where(case.c.id == identity).values(**changed))
     return is_new_episode
@@ -267,14 +281,55 @@ def find(connection: Connection, identity: str) -> Row[Any] | None:
     return connection.execute(select(case).where(case.c.id == identity)).one_or_none()
 
 
-def tried(connection: Connection, identity: str, reference: str, version: str) -> None:
-    """Remember against which version of a reference the case's rows were last judged."""
+def tried(connection: Connection, identity: str, versions: Mapping[str, str]) -> None:
+    """Remember by which versions and which declaration the case's rows were last judged."""
     row = connection.execute(select(case.c.tried_version).where(case.c.id == identity)).one()
     connection.execute(
         update(case)
         .where(case.c.id == identity)
-        .values(tried_version={**row.tried_version, reference: version})
+        .values(tried_version={**row.tried_version, **versions})
     )
+
+
+def due_at(row: Row[Any], facts: Mapping[str, Any]) -> datetime | None:
+    """When the case should be answered; None: at any time.
+
+    `facts` are those of its outcome. The clock begins with the episode; a snooze moves it.
+    """
+    if row.snoozed_until is not None:
+        moved: datetime = row.snoozed_until
+        return moved
+    mode = facts.get("failure_modes", {}).get(row.failure_mode, {})
+    seconds = mode.get("answer_within_seconds")
+    opened: datetime = row.opened_at
+    return None if seconds is None else opened + timedelta(seconds=seconds)
+
+
+def overdue(
+    connection: Connection, outcomes: Sequence[str], now: datetime
+) -> list[tuple[Row[Any], datetime]]:
+    """Open cases of these outcomes whose clock has run out, each with when; the oldest first."""
+    declared = select(outcome_table.c.name, outcome_table.c.facts)
+    facts = {
+        row.name: row.facts
+        for row in connection.execute(declared.where(outcome_table.c.name.in_(outcomes)))
+    }
+    query = select(case).where(case.c.outcome.in_(outcomes), case.c.state == CaseState.OPEN)
+    found = [
+        (row, due)
+        for row in connection.execute(query)
+        if (due := due_at(row, facts.get(row.outcome, {}))) is not None and due <= now
+    ]
+    return sorted(found, key=lambda pair: pair[1])
+
+
+def with_open_rows(connection: Connection, outcome: str) -> list[Row[Any]]:
+    """Open cases of the outcome of which rows still lie in quarantine."""
+    lying = select(case_rows.c.case_id).where(case_rows.c.rows > case_rows.c.resolved).distinct()
+    query = select(case).where(
+        case.c.outcome == outcome, case.c.state == CaseState.OPEN, case.c.id.in_(lying)
+    )
+    return list(connection.execute(query.order_by(case.c.opened_at, case.c.id)))
 
 
 def open_rows(connection: Connection, identity: str) -> int:
@@ -296,6 +351,14 @@ def open_groups(
     )
     if arrivals is not None:
         query = query.where(case_rows.c.arrival_id.in_(arrivals))
+    return list(connection.execute(query))
+
+
+def groups_of_case(connection: Connection, identity: str) -> list[Row[Any]]:
+    """Groups of rows of one case that still lie in quarantine."""
+    query = select(case_rows).where(
+        case_rows.c.case_id == identity, case_rows.c.rows > case_rows.c.resolved
+    )
     return list(connection.execute(query))
 
 

@@ -210,6 +210,8 @@ case = Table(
     Column("closed_at", UtcDateTime),
     Column("closed_by", Text),
     Column("tried_version", JSON, nullable=False),
+    Column("assigned_by", String(200)),
+    Column("snoozed_until", UtcDateTime),
     Index("ix_opsintel_case_state", "outcome", "state", "opened_at"),
 )
 
@@ -223,6 +225,7 @@ case_rows = Table(
     Column("rules", Text, nullable=False),
     Column("rows", Count, nullable=False),
     Column("resolved", Count, nullable=False),
+    Column("revision", Integer, nullable=False, server_default="0"),
     Index("ix_opsintel_case_rows_batch", "batch_id"),
     Index("ix_opsintel_case_rows_arrival", "arrival_id"),
 )

@@ -13,6 +13,7 @@ from opsintel_dagster.ledger.ids import stable_id
 from opsintel_dagster.outcome import (
     SYMPTOM_RULES,
     UNMAPPED,
+    FailureMode,
     Finding,
     Outcome,
     Quarantine,
@@ -94,6 +95,10 @@ class Compiled:
             if isinstance(mode.remedy, Quarantine) and mode.remedy.replay_when
         }
 
+    def defaults(self) -> dict[str, FailureMode]:
+        """Failure modes whose cases are decided by default when nobody answers in time."""
+        return {mode.name: mode for mode in self.outcome.failure_modes if mode.default}
+
     def rules_of(self, failure_mode: str) -> frozenset[str]:
         """The rules whose breaking is this failure."""
         for mode in self.outcome.failure_modes:
@@ -125,6 +130,10 @@ class Compiled:
                     "human_step": mode.human_step.does if mode.human_step else None,
                     "minutes": mode.human_step.minutes if mode.human_step else None,
                     "replay_when": replayed_when.get(mode.name),
+                    "answer_within_seconds": mode.answer_within.total_seconds()
+                    if mode.answer_within
+                    else None,
+                    "default": mode.default,
                 }
                 for mode in outcome.failure_modes
             },

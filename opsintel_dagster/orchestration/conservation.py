@@ -57,7 +57,8 @@ def count_places(
     _count_delivered(installation, connection, compiled, places)
     by_state = arrivals.count_by_state(connection, outcome)
     terms = places.terms
-    counted_open = terms["quarantined"] - terms["moved"] - terms["superseded"]
+    gone = terms["moved"] + terms["discarded"] + terms["superseded"]
+    counted_open = terms["quarantined"] - gone
     own_count = sum(group.rows - group.resolved for group in cases.open_groups(connection, outcome))
     if own_count != counted_open:
         places.problems.append(
@@ -68,7 +69,7 @@ def count_places(
         received=sum(records for _, records in by_state.values()),
         delivered=terms["delivered"],
         no_action=terms["no_action"],
-        discarded=0,
+        discarded=terms["discarded"],
         unchanged=terms["unchanged"],
         superseded=terms["superseded"],
         open=counted_open,
@@ -102,6 +103,8 @@ def _count_files(
             places.terms["unchanged"] += rows
         elif role is Role.RAW and file.kind == BatchKind.REPLAY:
             places.terms["moved"] += rows
+        elif role is Role.DISCARDED:
+            places.terms["discarded"] += rows
         if role in IN_FLIGHT.get(state, ()):
             places.terms["in_flight"] += rows
         if role is Role.ROUTED and state is BatchState.CLOSED and rows:
@@ -118,7 +121,7 @@ def _count_superseded(
     files: Sequence[Row[Any]],
     places: Places,
 ) -> None:
-    """Rows in quarantine files whose arrival was superseded and that no replay has moved."""
+    """Rows in quarantine files of superseded arrivals that neither moved nor were discarded."""
     old = arrivals.ids_in_state(connection, outcome, ArrivalState.SUPERSEDED)
     if not old:
         return
@@ -128,7 +131,14 @@ def _count_superseded(
         for file in files
         if file.role in batches.QUARANTINE_ROLES and file.rows and file.batch_id in members
     ]
-    moved = [f.path for f in files if f.role == Role.RAW and f.kind == BatchKind.REPLAY and f.rows]
+    moved = [
+        file.path
+        for file in files
+        if file.rows
+        and (
+            file.role == Role.DISCARDED or (file.role == Role.RAW and file.kind == BatchKind.REPLAY)
+        )
+    ]
     try:
         gone = installation.store.scan(moved, columns=ROW).collect() if moved else None
         for file in held:

@@ -56,8 +56,11 @@ def compare(
     members: Sequence[Row[Any]],
     verified: pl.DataFrame,
     held: Mapping[str, object],
+    accepted: pl.DataFrame,
 ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Split verified rows into those that go on, those that repeat a key, and unchanged ones.
+
+    `accepted` names, by `_arrival` and `_row`, those that go on although they repeat one.
 
     Returns:
         The rows that go on; `_arrival`, `_row`, `_rules` of rows held for a repeated key; and the
@@ -81,6 +84,7 @@ def compare(
     if outcome.repeats == "hold":
         rules = pl.lit([REPEAT], dtype=pl.List(pl.String)).alias("_rules")
         repeated = marked.filter("_repeats").select("_arrival", "_row", rules)
+        repeated = _minus(repeated, accepted)
         return _minus(verified, repeated), repeated, unchanged
     same = verified.join(
         marked.filter("_equal").select("_arrival", "_row"), on=["_arrival", "_row"], how="semi"

@@ -1,15 +1,17 @@
 """What lies in quarantine: which rows, under which failure mode, and how they get out of it.
 
 Quarantine files are never changed. A row is out of quarantine when a replay batch carries it
-(`_from`, `_arrival`, `_row` name it) or when its arrival was superseded.
+(`_from`, `_arrival`, `_row` name it), when it is marked as discarded, or when its arrival was
+superseded.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import polars as pl
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from opsintel_dagster.ledger import arrivals, batches, cases
 from opsintel_dagster.ledger.arrivals import ArrivalState
@@ -122,6 +124,48 @@ def open_parts(
     ]
 
 
+def open_frames(
+    installation: Installation, connection: Connection, case: Row[Any]
+) -> Iterator[pl.DataFrame]:
+    """The open rows of a case, file by file, so that memory does not grow with their number."""
+    gone = moved_rows(installation, connection, case.outcome)
+    superseded = arrivals.ids_in_state(connection, case.outcome, ArrivalState.SUPERSEDED)
+    batch_ids = {group.batch_id for group in cases.groups_of_case(connection, case.id)}
+    for file in batches.files_of_outcome(connection, case.outcome, *QUARANTINE_ROLES):
+        if file.rows and file.batch_id in batch_ids:
+            rows = installation.store.read([file.path])
+            rows = rows.with_columns(pl.lit(file.batch_id).alias("_from"))
+            rows = rows.filter(
+                pl.col("_cause") == case.failure_mode, ~pl.col("_arrival").is_in(superseded)
+            )
+            yield rows.join(gone, on=ROW, how="anti", maintain_order="left")
+
+
+def parts_of_case(
+    installation: Installation,
+    connection: Connection,
+    case: Row[Any],
+    *,
+    revision: int | None = None,
+) -> list[pl.DataFrame]:
+    """The open rows of a case in parts; with `revision` only those that it had by then."""
+    groups = cases.groups_of_case(connection, case.id)
+    batch_ids = list({group.batch_id for group in groups})
+    parts = open_parts(installation, connection, case.outcome, batch_ids=batch_ids)
+    is_mine = pl.col("_cause") == case.failure_mode
+    if revision is not None:
+        later = [
+            f"{group.batch_id} {group.arrival_id} {group.rules}"
+            for group in groups
+            if group.revision > revision
+        ]
+        rules = pl.col("_rules").list.join(cases.RULES_SEPARATOR)
+        group_of = pl.concat_str("_from", "_arrival", rules, separator=" ")
+        is_mine &= ~group_of.is_in(later)
+    mine = [part.filter(is_mine) for part in parts]
+    return [part for part in mine if not part.is_empty()]
+
+
 @dataclass
 class _Part:
     """Frames in which a column has one type."""
@@ -140,8 +184,12 @@ class _Part:
 
 
 def moved_rows(installation: Installation, connection: Connection, outcome: str) -> pl.DataFrame:
-    """The rows that replay batches carry out of quarantine: `_from`, `_arrival`, `_row`."""
+    """The rows that replay batches carry out of quarantine, and those that were discarded.
+
+    They are named by `_from`, `_arrival`, `_row`.
+    """
     files = batches.files_of_outcome(connection, outcome, Role.RAW, kinds=(BatchKind.REPLAY,))
+    files += batches.files_of_outcome(connection, outcome, Role.DISCARDED)
     paths = [file.path for file in files]
     if not paths:
         return pl.DataFrame(schema={"_from": pl.String, "_arrival": pl.String, "_row": pl.Int64})

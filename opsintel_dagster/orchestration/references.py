@@ -14,9 +14,10 @@ from sqlalchemy import Connection
 from opsintel_dagster.errors import ReferenceDown
 from opsintel_dagster.ledger import arrivals, batches, bindings
 from opsintel_dagster.ledger.batches import BatchState, Role
+from opsintel_dagster.orchestration.compiled import Compiled
 from opsintel_dagster.orchestration.installation import Installation
 from opsintel_dagster.orchestration.taken import scan_taken
-from opsintel_dagster.outcome import NOWHERE
+from opsintel_dagster.outcome import NOWHERE, ReferencePolicy
 from opsintel_dagster.store import together
 
 
@@ -59,6 +60,23 @@ class References:
                 f"more than the {shrink:.0%} that `references.{name}.shrink` allows",
             )
         return reference
+
+    def of_contract(self, compiled: Compiled) -> dict[str, Reference]:
+        """Every reference of the contract of `compiled`, trusted.
+
+        Raises:
+            ReferenceDown: one of them is not to be trusted now.
+        """
+        policies = compiled.outcome.references
+        names = dict.fromkeys(use.outcome for use in compiled.contract.references)
+        return {
+            name: self.load(
+                name,
+                judged=compiled.name,
+                shrink=policies.get(name, ReferencePolicy()).shrink,
+            )
+            for name in names
+        }
 
     def version(self, name: str) -> str:
         """Names the content without reading it; empty while the outcome has delivered nothing."""

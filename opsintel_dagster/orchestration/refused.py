@@ -46,7 +46,7 @@ def open_cases(work: Work, connection: Connection, batch: Row[Any], bad: pl.Data
         groups=groups,
         values={group.failure_mode: words for group in groups},
         owners={group.failure_mode: work.compiled.owner_of(group.failure_mode) for group in groups},
-        judged_by=batch.reference_versions,
+        judged_by={**batch.reference_versions, cases.DECLARATION: batch.declaration},
     ):
         reason = f"refused by the receiver: {next(iter(words))}"
         entries.append(connection, work.name, work.actor, "case", identity, reason)

@@ -1,25 +1,29 @@
 """Replays: rows whose cause is gone leave quarantine as a batch and take the one path again."""
 
-from collections.abc import MutableMapping
+import hashlib
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any
 
 import polars as pl
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row
 
 from opsintel_dagster.crashpoints import reached
 from opsintel_dagster.errors import LeaseLost, OpsintelError, ReferenceDown
-from opsintel_dagster.ledger import arrivals, batches, cases, entries
+from opsintel_dagster.ledger import batches, cases, entries
 from opsintel_dagster.ledger.batches import BatchKind, Role
+from opsintel_dagster.ledger.cases import DECLARATION
 from opsintel_dagster.ledger.ids import stable_id
 from opsintel_dagster.orchestration import quarantine
+from opsintel_dagster.orchestration.compiled import Compiled
+from opsintel_dagster.orchestration.judging_again import JudgingAgain, as_raw
 from opsintel_dagster.orchestration.work import Work
-from opsintel_dagster.store import together
+from opsintel_dagster.store import StoredFile, together
 
 
 def replay_healed(
     work: Work, waiting: MutableMapping[str, str], failures: MutableMapping[str, str]
 ) -> int:
-    """Judge the open rows of cases whose reference has a new version; replay what is healed.
+    """Judge the open rows of cases again whose reference or declaration is new; replay the healed.
 
     Returns how many rows were taken out of quarantine. A reference that is down is noted in
     `waiting`, a quarantine file that is gone in `failures`: neither may keep what has arrived
@@ -29,98 +33,144 @@ def replay_healed(
         LeaseLost: another drain has taken over.
     """
     replayed = 0
-    for failure_mode, reference in work.compiled.replayed_when().items():
-        identity = cases.case_id(work.name, failure_mode)
-        with work.installation.ledger.read() as connection:
-            case = cases.find(connection, identity)
-            is_open = case is not None and cases.open_rows(connection, identity) > 0
-        version = work.references.version(reference)
-        if case is None or not is_open or case.tried_version.get(reference) == version:
+    with work.installation.ledger.read() as connection:
+        open_cases = cases.with_open_rows(connection, work.name)
+    for case in open_cases:
+        reference = work.compiled.replayed_when().get(case.failure_mode)
+        versions = {reference: work.references.version(reference)} if reference else {}
+        changed = untried(work.compiled, case.tried_version, versions)
+        if not changed:
             continue
         try:
-            replayed += _replay(work, case, reference, version)
+            replayed += _replay(work, case, changed)
         except LeaseLost:
             raise
         except ReferenceDown as error:
-            waiting[f"replay of {failure_mode}"] = str(error)
+            waiting[f"replay of {case.failure_mode}"] = str(error)
         except (OpsintelError, pl.exceptions.PolarsError) as error:
-            failures[f"replay of {failure_mode}"] = str(error)
+            failures[f"replay of {case.failure_mode}"] = str(error)
     return replayed
 
 
-def _replay(work: Work, case: Row[Any], reference: str, version: str) -> int:
+def untried(
+    compiled: Compiled, tried: Mapping[str, str], versions: Mapping[str, str]
+) -> dict[str, str]:
+    """What a case's rows were not yet judged by: versions of references, the declaration."""
+    current = {**versions, DECLARATION: compiled.fingerprint}
+    return {name: now for name, now in current.items() if tried.get(name) != now}
+
+
+def _replay(work: Work, case: Row[Any], changed: dict[str, str]) -> int:
     reached("replay.begun")
+    again = JudgingAgain.now(work.compiled, work.installation, work.references)
     with work.installation.ledger.read() as connection:
-        parts = quarantine.open_parts(work.installation, connection, work.name)
-    mine = [part.filter(pl.col("_cause") == case.failure_mode) for part in parts]
-    healed = [_healed(work, rows, case.failure_mode) for rows in mine if not rows.is_empty()]
-    replayed = {_batch_id(work, case, version, rows): rows for rows in healed if rows.height}
-    stored = {
-        batch_id: [work.write(batch_id, Role.RAW, _as_raw(work, rows))]
-        for batch_id, rows in replayed.items()
-    }
-    if stored:
+        parts = quarantine.parts_of_case(work.installation, connection, case)
+    healed = [again.leaving(again.judge(rows), case.failure_mode) for rows in parts]
+    moving = Moving.written(work, case, healed, about=changed)
+    if moving.stored:
         reached("replay.written")
-    closed_by = f"reference {reference} changed (version {version})"
+    closed_by = "; ".join(_told(name, version) for name, version in changed.items())
     with work.lease.write() as connection:
-        new = [batch_id for batch_id in replayed if not batches.exists(connection, batch_id)]
-        for batch_id in new:
-            rows = replayed[batch_id]
-            _register(work, connection, batch_id, case, rows, stored[batch_id])
-            reason = f"{rows.height} rows of {case.failure_mode}: {closed_by}"
-            entries.append(connection, work.name, work.actor, "replayed", batch_id, reason)
-        if new:
-            gone = together([replayed[batch_id].lazy() for batch_id in new]).collect()
-            everything = together([rows.lazy() for rows in mine]).collect()
-            left = everything.join(gone, on=quarantine.ROW, how="anti", maintain_order="left")
-            quarantine.resolve(work.compiled, connection, gone, left, closed_by)
-        cases.tried(connection, case.id, reference, version)
-    if stored:
+        moving.register(connection, closed_by, work.actor)
+        moving.resolve(connection, parts, closed_by)
+        cases.tried(connection, case.id, changed)
+    if moving.stored:
         reached("replay.registered")
-    return sum(rows.height for rows in replayed.values())
+    return moving.height
 
 
-def _batch_id(work: Work, case: Row[Any], version: str, rows: pl.DataFrame) -> str:
-    """One batch for each set of types that the sources have brought the columns in."""
-    types = {name: str(dtype) for name, dtype in rows.schema.items()}
-    about = (case.id, case.episode, version, work.compiled.fingerprint, types)
-    return stable_id("batch", work.name, "replay", *about)
+def _told(name: str, version: str) -> str:
+    if name == DECLARATION:
+        return f"the declaration changed (version {version[:12]})"
+    return f"reference {name} changed (version {version})"
 
 
-def _healed(work: Work, rows: pl.DataFrame, failure_mode: str) -> pl.DataFrame:
-    """The rows that break no rule of this failure mode today."""
-    references = {name: ref.rows for name, ref in work.load_references().items()}
-    with work.installation.ledger.read() as connection:
-        columns = arrivals.columns_of(connection, rows["_arrival"].unique().to_list())
-    raw = _as_raw(work, rows)
-    verdict = work.compiled.contract.verify(raw, references=references, columns_of=columns)
-    rules = list(work.compiled.rules_of(failure_mode))
-    is_broken = pl.col("_rules").list.eval(pl.element().is_in(rules)).list.any()
-    broken = verdict.quarantine.filter(is_broken)
-    return rows.join(broken, on=quarantine.ROW, how="anti", maintain_order="left")
+class Moving:
+    """Rows on their way out of quarantine: one batch for each set of types the columns came in."""
+
+    def __init__(
+        self,
+        work: Work,
+        case: Row[Any],
+        rows: dict[str, pl.DataFrame],
+        stored: dict[str, StoredFile],
+    ) -> None:
+        self.work = work
+        self.case = case
+        self.rows = rows
+        self.stored = stored
+
+    @classmethod
+    def written(
+        cls, work: Work, case: Row[Any], frames: Sequence[pl.DataFrame], *, about: object
+    ) -> "Moving":
+        """Write the rows; they move when a transaction registers them.
+
+        A batch is named after its rows and what moves them, so that it is made once.
+        """
+        rows = {}
+        for frame in frames:
+            if not frame.is_empty():
+                named = (case.id, case.episode, about, work.compiled.fingerprint, _digest(frame))
+                rows[stable_id("batch", work.name, "replay", *named)] = frame
+        stored = {
+            batch_id: work.write(batch_id, Role.RAW, as_raw(work.compiled, frame))
+            for batch_id, frame in rows.items()
+        }
+        return cls(work, case, rows, stored)
+
+    @property
+    def height(self) -> int:
+        """How many rows that are."""
+        return sum(frame.height for frame in self.rows.values())
+
+    def register(self, connection: Connection, why: str, actor: str) -> None:
+        """Make the batches real."""
+        compiled = self.work.compiled
+        for batch_id, frame in self.rows.items():
+            batches.pin_declaration(
+                connection, compiled.name, compiled.fingerprint, compiled.pinned_routes()
+            )
+            batches.create(
+                connection,
+                compiled.name,
+                batch_id,
+                kind=BatchKind.REPLAY,
+                declaration_id=compiled.fingerprint,
+                arrivals=counted(frame),
+                available_at=self.work.clock(),
+                files=[self.stored[batch_id]],
+                case_id=self.case.id,
+            )
+            reason = f"{frame.height} rows of {self.case.failure_mode}: {why}"
+            entries.append(connection, compiled.name, actor, "replayed", batch_id, reason)
+
+    def resolve(self, connection: Connection, parts: Sequence[pl.DataFrame], why: str) -> None:
+        """Take them out of their case; `parts` are all its open rows."""
+        if self.rows:
+            take_out(self.work.compiled, connection, parts, list(self.rows.values()), why)
 
 
-def _as_raw(work: Work, rows: pl.DataFrame) -> pl.DataFrame:
-    """Quarantined rows as they came in; rules over a whole arrival keep their verdict."""
-    standing = [rule.id for rule in work.compiled.contract.rules if rule.is_about_arrival]
-    kept = pl.col("_rules").list.eval(pl.element().filter(pl.element().is_in(standing)))
-    return rows.with_columns(kept.alias("_standing")).drop("_rules", "_cause")
-
-
-def _register(
-    work: Work, connection: Any, batch_id: str, case: Row[Any], healed: pl.DataFrame, stored: Any
+def take_out(
+    compiled: Compiled,
+    connection: Connection,
+    parts: Sequence[pl.DataFrame],
+    frames: Sequence[pl.DataFrame],
+    why: str,
 ) -> None:
-    compiled = work.compiled
-    counts = dict(healed.group_by("_arrival", maintain_order=True).len().iter_rows())
-    batches.pin_declaration(connection, work.name, compiled.fingerprint, compiled.pinned_routes())
-    batches.create(
-        connection,
-        work.name,
-        batch_id,
-        kind=BatchKind.REPLAY,
-        declaration_id=compiled.fingerprint,
-        arrivals=counts,
-        available_at=work.clock(),
-        files=stored,
-        case_id=case.id,
-    )
+    """Take the rows `frames` out of their case; `parts` are all its open rows."""
+    gone = together([frame.lazy() for frame in frames]).collect()
+    everything = together([rows.lazy() for rows in parts]).collect()
+    left = everything.join(gone, on=quarantine.ROW, how="anti", maintain_order="left")
+    quarantine.resolve(compiled, connection, gone, left, why)
+
+
+def counted(rows: pl.DataFrame) -> dict[str, int]:
+    """How many of the rows each arrival has."""
+    return dict(rows.group_by("_arrival", maintain_order=True).len().iter_rows())
+
+
+def _digest(rows: pl.DataFrame) -> str:
+    """Names these rows, in whatever order they are."""
+    names = rows.select(pl.concat_str(quarantine.ROW, separator=":").sort()).to_series()
+    return hashlib.sha256("\n".join(names.to_list()).encode()).hexdigest()

@@ -84,7 +84,7 @@ def _route_batch(work: Work, batch: Row[Any]) -> pl.DataFrame:
                 groups=groups,
                 values={},
                 owners=owners,
-                judged_by=batch.reference_versions,
+                judged_by={**batch.reference_versions, cases.DECLARATION: batch.declaration},
             ):
                 entries.append(
                     connection, work.name, work.actor, "case", identity, "rows no route takes"

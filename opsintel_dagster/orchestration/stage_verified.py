@@ -17,8 +17,10 @@ from opsintel_dagster.errors import OpsintelError, ReferenceDown
 from opsintel_dagster.ledger import arrivals, batches, bindings, cases, entries
 from opsintel_dagster.ledger.batches import BatchKind, BatchState, Role
 from opsintel_dagster.orchestration import attempting, corrections, quarantine
+from opsintel_dagster.orchestration.carrying_out import execute
 from opsintel_dagster.orchestration.compiled import TOLERANCE
 from opsintel_dagster.orchestration.crashing import isolate
+from opsintel_dagster.orchestration.judging_again import accepted_in
 from opsintel_dagster.orchestration.quarantine_report import verified_report
 from opsintel_dagster.orchestration.raw import read_raw
 from opsintel_dagster.orchestration.references import Reference
@@ -26,7 +28,7 @@ from opsintel_dagster.orchestration.replay import replay_healed
 from opsintel_dagster.orchestration.reports import Stage, VerifiedReport
 from opsintel_dagster.orchestration.symptoms import held_for
 from opsintel_dagster.orchestration.work import Work
-from opsintel_dagster.outcome.names import CRASHED
+from opsintel_dagster.outcome.names import CRASHED, KEY_REPEAT
 from opsintel_dagster.verification import Verdict
 
 
@@ -67,7 +69,8 @@ def verify(work: Work) -> VerifiedReport:
     """
     tally = Tally()
     versions = _versions(work)
-    tally.replayed = replay_healed(work, tally.waiting, tally.failures)
+    tally.replayed = execute(work, tally.waiting, tally.failures)
+    tally.replayed += replay_healed(work, tally.waiting, tally.failures)
     for batch in work.due(BatchState.CLAIMED):
 
         def act(batch: Row[Any] = batch) -> None:
@@ -163,7 +166,10 @@ def _judge(
         if wholly:
             verified, bad = _hold(judgeable, verified, bad, wholly)
             held |= wholly
-    verified, repeated, unchanged = corrections.compare(work, batch, members, verified, held)
+    accepted = accepted_in(raw, KEY_REPEAT)
+    verified, repeated, unchanged = corrections.compare(
+        work, batch, members, verified, held, accepted
+    )
     if not repeated.is_empty():
         rows = raw.join(repeated, on=["_arrival", "_row"], how="inner", maintain_order="left")
         bad = pl.concat([bad, rows.select(bad.columns)], how="diagonal_relaxed")
@@ -237,7 +243,7 @@ def _open_cases(
         groups=groups,
         values=values,
         owners=owners,
-        judged_by=versions,
+        judged_by={**versions, cases.DECLARATION: work.compiled.fingerprint},
     )
     for identity in opened:
         entries.append(

@@ -31,17 +31,26 @@ def deployed(connection: Connection, outcome: str) -> None:
         entries.append(connection, outcome, DEPLOYMENT, TRIED_AGAIN, outcome, reason)
 
 
-def decided(connection: Connection, outcome: str, actor: str, dependencies: list[str]) -> list[str]:
+def decided(
+    connection: Connection,
+    outcome: str,
+    actor: str,
+    dependencies: list[str],
+    *,
+    is_touch: bool = True,
+) -> list[str]:
     """Somebody wants everything that failed to be tried at once; returns the batches it is about.
 
-    The budget of the hour begins anew, and what is down is probed at once. It counts as a touch.
+    The budget of the hour begins anew, and what is down is probed at once. It counts as a touch,
+    unless the decision behind it was counted already.
     """
     found = batches.try_again(connection, outcome, by=actor)
     _end_stop(connection, outcome, actor)
     breakers.probe_now(connection, dependencies, datetime.now(UTC))
     reason = f"{len(found)} batches are tried once more"
     entries.append(connection, outcome, actor, TRIED_AGAIN, outcome, reason)
-    entries.touched(connection, outcome, actor, TRIED_AGAIN, outcome)
+    if is_touch:
+        entries.touched(connection, outcome, actor, TRIED_AGAIN, outcome)
     return found
 
 

@@ -14,15 +14,17 @@ from typing import Final
 from sqlalchemy import Connection, select
 
 from opsintel_dagster.ingestion import Sighting
-from opsintel_dagster.ledger import batches, breakers
+from opsintel_dagster.ledger import batches, breakers, decisions
 from opsintel_dagster.ledger.batches import BatchState
 from opsintel_dagster.ledger.breakers import outcome_breaker
 from opsintel_dagster.ledger.cases import CaseState
 from opsintel_dagster.ledger.ids import stable_id
 from opsintel_dagster.ledger.tables import batch, case, case_rows
+from opsintel_dagster.orchestration.carrying_out import due_defaults
 from opsintel_dagster.orchestration.compiled import Compiled
 from opsintel_dagster.orchestration.installation import Installation
 from opsintel_dagster.orchestration.intake import open_arrival_source, unknown_sightings
+from opsintel_dagster.orchestration.replay import untried
 from opsintel_dagster.orchestration.work import FeedOpener
 
 POLL_THREADS: Final = 16
@@ -189,7 +191,10 @@ def _unfinished(
             mine.due.append(f"batch {row.id} {row.state} {row.attempts}")
             if row.attempts >= mine.attempt:
                 mine.attempt, mine.failure_class = row.attempts + 1, row.failure_class
-    for outcome, what in _healed(connection, outcomes, versions):
+    for outcome, what in (
+        *_healed(connection, outcomes, versions),
+        *_decided(connection, outcomes, now),
+    ):
         found.setdefault(outcome, _Unfinished()).due.append(what)
     for one in outcomes:
         stop = opened.get(outcome_breaker(one.name))
@@ -217,16 +222,31 @@ class _Versions(dict[str, str]):
 def _healed(
     connection: Connection, outcomes: Sequence[Compiled], versions: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
-    """Open rows whose reference has a version they were not yet judged by."""
-    replayed = {one.name: modes for one in outcomes if (modes := one.replayed_when())}
+    """Open rows whose reference or declaration has a version they were not yet judged by."""
+    declared = {one.name: one for one in outcomes}
     open_rows = (
         select(case_rows.c.case_id).where(case_rows.c.rows > case_rows.c.resolved).distinct()
     )
     query = select(case.c.outcome, case.c.failure_mode, case.c.tried_version).where(
-        case.c.outcome.in_(replayed), case.c.state == CaseState.OPEN, case.c.id.in_(open_rows)
+        case.c.outcome.in_(declared), case.c.state == CaseState.OPEN, case.c.id.in_(open_rows)
     )
-    for row in connection.execute(query) if replayed else ():
-        reference = replayed[row.outcome].get(row.failure_mode)
+    for row in connection.execute(query) if declared else ():
+        reference = declared[row.outcome].replayed_when().get(row.failure_mode)
         version = versions[reference] if reference else ""
-        if version and row.tried_version.get(reference) != version:
-            yield row.outcome, f"{row.failure_mode} {reference} {version}"
+        known = {reference: version} if reference and version else {}
+        for name, now in untried(declared[row.outcome], row.tried_version, known).items():
+            yield row.outcome, f"{row.failure_mode} {name} {now}"
+
+
+def _decided(
+    connection: Connection, outcomes: Sequence[Compiled], now: datetime
+) -> Iterator[tuple[str, str]]:
+    """What was decided and not carried out yet, and cases whose default is to be taken."""
+    names = {one.name for one in outcomes}
+    for outcome, identities in decisions.outcomes_with_requests(connection).items():
+        if outcome in names:
+            yield from ((outcome, f"decision {identity}") for identity in identities)
+    with_default = [one for one in outcomes if one.defaults()]
+    for one in with_default:
+        for row in due_defaults(connection, one, now):
+            yield one.name, f"default of {row.failure_mode} {row.episode}"

@@ -19,7 +19,7 @@ from opsintel_dagster.orchestration.dependencies import Breakers
 from opsintel_dagster.orchestration.installation import Installation
 from opsintel_dagster.orchestration.references import Reference, References
 from opsintel_dagster.orchestration.troubles import budget_since
-from opsintel_dagster.outcome import ReferencePolicy, UpstreamSource
+from opsintel_dagster.outcome import UpstreamSource
 from opsintel_dagster.store import StoredFile
 from opsintel_dagster.verification.masking import MASK
 
@@ -122,11 +122,4 @@ class Work:
         Raises:
             ReferenceDown: one of them is not to be trusted now.
         """
-        policies = self.compiled.outcome.references
-        names = dict.fromkeys(use.outcome for use in self.compiled.contract.references)
-        return {
-            name: self.references.load(
-                name, judged=self.name, shrink=policies.get(name, ReferencePolicy()).shrink
-            )
-            for name in names
-        }
+        return self.references.of_contract(self.compiled)

@@ -4,7 +4,9 @@ from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
+from opsintel_dagster.outcome.acceptance import obstacle
 from opsintel_dagster.outcome.declared import Declared
+from opsintel_dagster.outcome.durations import PositiveDuration
 from opsintel_dagster.outcome.findings import Problem, refusal, refusals
 from opsintel_dagster.outcome.names import (
     CRASHED,
@@ -61,6 +63,8 @@ class FailureMode(Declared):
         human_step: What a person does about it today; None: not known.
         remedy: What the system does instead.
         owner: Who answers for its cases; None: the outcome's owner.
+        answer_within: How long after it was opened a case should be answered; None: at any time.
+        default: What is decided when nobody has answered by then; None: the case waits on.
         description: For the outcome's map.
     """
 
@@ -69,6 +73,8 @@ class FailureMode(Declared):
     human_step: HumanStep | None = None
     remedy: Remedy = Quarantine()
     owner: Owner | None = None
+    answer_within: PositiveDuration | None = None
+    default: Literal["discard", "accept", "replay"] | None = None
     description: str = ""
 
     @field_validator("name")
@@ -91,6 +97,39 @@ class FailureMode(Declared):
                 for index in twice
             )
         return rules
+
+    @model_validator(mode="after")
+    def _has_a_default_that_can_be_taken(self) -> Self:
+        if self.default is None:
+            return self
+        if self.answer_within is None:
+            raise refusals(
+                [
+                    Problem(
+                        ("default",),
+                        f"`{self.default}` is decided when the clock has run out, and there is no "
+                        "clock",
+                        "write `answer_within`, such as `4h`",
+                    )
+                ]
+            )
+        if isinstance(self.remedy, GoOn):
+            what = f"`{self.default}` is about rows in quarantine, and these rows go on"
+            raise refusals([Problem(("default",), what, "remove `default`")])
+        if self.default == "accept":
+            problems = [
+                Problem(
+                    ("default",),
+                    f"rows that break `{rule}` cannot be delivered: {why}",
+                    "write `default: discard` or `replay`, or move the rule to a failure mode of "
+                    "its own",
+                )
+                for rule in self.rules
+                if (why := obstacle(rule))
+            ]
+            if problems:
+                raise refusals(problems)
+        return self
 
     @model_validator(mode="after")
     def _means_what_it_says(self) -> Self:

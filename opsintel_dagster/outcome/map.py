@@ -128,9 +128,13 @@ def _human_step(mode: FailureMode) -> str:
 def _remedy(mode: FailureMode) -> str:
     if isinstance(mode.remedy, GoOn):
         return _COUNTED
+    told = _UNDECIDED
     if mode.remedy.replay_when:
-        return f"quarantine; replay when {_code(mode.remedy.replay_when)} changes"
-    return _UNDECIDED
+        told = f"quarantine; replay when {_code(mode.remedy.replay_when)} changes"
+    if mode.answer_within is None:
+        return told
+    clock = f"answered within {format_duration(mode.answer_within)}"
+    return f"{told}; {clock}" + (f", else: {mode.default}" if mode.default else "")
 
 
 def _routes(outcome: Outcome, routes: Sequence[Route] | None) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import polars as pl
 
@@ -11,6 +12,9 @@ from opsintel_dagster.verification.judging import Judge, Judgement, Rows
 from opsintel_dagster.verification.membership import Membership
 from opsintel_dagster.verification.patterns import BoundRules
 from opsintel_dagster.verification.rules import ARRIVAL_COLUMNS, READABLE
+
+ACCEPTED: Final = "_accepted"
+"""The rules that somebody has accepted a row in spite of, where a batch has such rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,11 @@ def judge(
         judge.key_not_null(compiled.key_not_null)
     judge.unique(compiled.unique)
     judge.checks([one for one in compiled.checks if not (is_part and one.rule.is_about_arrival)])
+    if ACCEPTED in prepared.raw.columns:
+        accepted = prepared.raw.get_column(ACCEPTED)
+        if prepared.unjudged is not None:
+            accepted = accepted.filter(prepared.unjudged.is_null())
+        judge.judgement.accept(accepted)
     return judge.judgement
 
 

@@ -111,7 +111,8 @@ class Contract:
             table: A batch of whole arrivals: control columns (`_arrival`, `_row`, ... as in the
                 design) and the source's own. With `_standing` it is a replay: rules over a whole
                 arrival keep the verdict they gave, since a part of it cannot be judged by them
-                again; only what is repeated within the part is condemned anew. Any other Polars
+                again; only what is repeated within the part is condemned anew. `_accepted` lists
+                rules that do not condemn their row. Any other Polars
                 DataFrame or LazyFrame, pandas DataFrame or Arrow table is one arrival as a whole;
                 its rows are numbered in `_row`.
             references: Outcome name to the rows to look values up in, beside those the contract

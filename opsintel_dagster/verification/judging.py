@@ -56,6 +56,15 @@ class Judgement:
             known = self.broken if rule.severity is Severity.ERROR else self.warned
             known[rule.id] = mask if rule.id not in known else known[rule.id] | mask
 
+    def accept(self, accepted: pl.Series) -> None:
+        """Condemn no row by a rule that stands in its list of accepted ones."""
+        for rule, mask in list(self.broken.items()):
+            left = mask & ~accepted.list.contains(rule).fill_null(value=False)
+            if left.any():
+                self.broken[rule] = left
+            else:
+                del self.broken[rule]
+
     def hold(self, rule: Rule, arrival: str, why: str, members: Membership) -> None:
         """Hold `arrival`: every row of it breaks the rule."""
         self.holds.append((arrival, rule.id, why))

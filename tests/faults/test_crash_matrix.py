@@ -1,12 +1,13 @@
 """kill -9 at every named point of a drain, then a rerun: nothing lost, nothing twice.
 
 The drain that is killed has everything to do that a drain can have: a new file to claim, rows of
-an earlier one to replay because the register gained their depot, and both to judge, route and
-deliver to a table and to a folder; and a record that the table refuses.
+an earlier one to replay because the register gained their depot or somebody repaired them, and all
+to judge, route and deliver to a table and to a folder; and a record that the table refuses.
 """
 
 import signal
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,12 +17,15 @@ from sqlalchemy import select
 
 from opsintel_dagster.crashpoints import CRASH_POINTS
 from opsintel_dagster.ledger import cases
+from opsintel_dagster.ledger.decisions import DecisionKind, decision
 from opsintel_dagster.ledger.tables import batch, delivery, lease, metadata
+from opsintel_dagster.orchestration.decisions import decide
 
 DAY_TWO = HEADER + "Q1,HAM,3,\nQ2,BER,50,\nQ3,ZZZ,1,\nQ4,BER,0,\nQ5,HAM,4,\n"
 AT_THE_GATE = [
     ("P1", "HAM", 2.5, "fragile"),
     ("P3", "XXX", 1.0, None),
+    ("P4", "BER", 1.0, None),
     ("Q1", "HAM", 3.0, None),
 ]
 TWICE = [point for point in CRASH_POINTS if point.split(".")[0] in ("verify", "route", "deliver")]
@@ -40,6 +44,15 @@ def operation(database_url: str, tmp_path: Path) -> Iterator[Operation]:
     ready.drop("depots", "depots.csv", MORE_DEPOTS)
     ready.drain("depots")
     ready.refuse("gate_queue", "Q5")
+    decide(
+        ready.installation,
+        ready.compiled["parcels"],
+        cases.case_id("parcels", "bad_weight"),
+        DecisionKind.REPAIR,
+        arguments={"values": {"weight": {"-1": "1"}}},
+        actor="kim",
+        now=datetime.now(UTC),
+    )
     ready.drop("parcels", "day2.csv", DAY_TWO)
     yield ready
     ready.close()
@@ -53,15 +66,16 @@ def assert_everything_is_in_its_place_once(operation: Operation) -> None:
     assert law is not None
     assert law.problems == ()
     assert law.holds
-    assert (law.received, law.delivered, law.no_action) == (14, 5, 2)
-    assert (law.open, law.in_flight) == (7, 0)
+    assert (law.received, law.delivered, law.no_action) == (14, 6, 2)
+    assert (law.open, law.in_flight) == (6, 0)
     assert operation.table("gate_queue") == AT_THE_GATE
     assert sorted(operation.files("out/freight")["parcel"]) == ["P2", "Q2"]
     with operation.installation.ledger.read() as connection:
         assert set(connection.execute(select(batch.c.state)).scalars()) == {"closed"}
         states = sorted(connection.execute(select(delivery.c.state)).scalars())
-        assert states == [*["confirmed"] * 7, "refused", "split"]
+        assert states == [*["confirmed"] * 8, "refused", "split"]
         assert cases.open_rows_by_rule(connection, "parcels")["refused"] == 1
+        assert connection.execute(select(decision.c.state)).scalars().all() == ["executed"]
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,16 @@
-"""The law of conservation, over random files, registers, routes and interrupted drains.
+"""The law of conservation, over random files, registers, decisions and interrupted drains.
 
 After every action the law must hold, and after the last one, once everything has drained, what
 was delivered must be what a plain reading of the files says: each good record once, nothing else.
+Where somebody decided about bad ones, they may have been delivered or left out, and none twice.
 """
 
+import contextlib
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,11 @@ from sqlalchemy import select
 
 from opsintel_dagster import crashpoints
 from opsintel_dagster.crashpoints import CRASH_POINTS
+from opsintel_dagster.errors import DecisionRefused, ReferenceDown
+from opsintel_dagster.ledger import cases, decisions
+from opsintel_dagster.ledger.decisions import DecisionKind
 from opsintel_dagster.ledger.tables import arrival
+from opsintel_dagster.orchestration.decisions import decide
 from opsintel_dagster.orchestration.drain import Drain
 from opsintel_dagster.orchestration.reports import Conservation, Stage
 
@@ -93,6 +100,16 @@ class Deploy:
     max_files: int
 
 
+@dataclass(frozen=True)
+class Decide:
+    """Somebody answers a case, if there is one to be answered so."""
+
+    failure_mode: str
+    kind: DecisionKind
+
+
+REPAIRS = {"values": {"weight": {"-1": "1", "heavy": "2"}, "depot": {"": "HAM", "XXX": "BER"}}}
+
 parcel_names = st.sampled_from(["P1", "P2", "P3", ""])
 rows = st.builds(
     Row, parcel_names, st.sampled_from(DEPOT_CODES), st.sampled_from(WEIGHTS), st.booleans()
@@ -111,6 +128,25 @@ runs = st.builds(
     st.integers(1, 2),
 )
 deploys = st.builds(Deploy, st.integers(1, 6), st.integers(1, 3))
+decides = st.builds(
+    Decide,
+    st.sampled_from(["unknown_depot", "bad_weight", "unmapped"]),
+    st.sampled_from(
+        [DecisionKind.DISCARD, DecisionKind.ACCEPT, DecisionKind.REPLAY, DecisionKind.REPAIR]
+    ),
+)
+SOME_BAD = (
+    *(Row("P1", "XXX", "1", False), Row("P2", "HAM", "-1", False), Row("P3", "BER", "55", False)),
+    *(Row("", "HAM", "heavy", False), Row("P3", "HAM", "1", True), Row("P2", "", "0", False)),
+)
+beginnings = st.tuples(
+    st.just(Drop("a.csv", SOME_BAD)), st.just(Run(tuple(Stage), None, 1)), decides
+)
+with_decisions = st.builds(
+    lambda begun, rest: [*begun, *rest],
+    beginnings,
+    st.lists(drops | decides | decides | runs | runs | registers | deploys, max_size=7),
+)
 actions = st.lists(drops | drops | registers | runs | runs | deploys, min_size=2, max_size=10)
 
 
@@ -142,7 +178,27 @@ def run(operation: Operation, action: Run) -> None:
 
 def deploy(operation: Operation, limits: dict[str, Any]) -> None:
     # A key repeats from file to file here: every record shall be delivered, so none is the key.
-    operation.redeclare(operation.outcomes[0], parcels(key=[], batch=limits))
+    # A route of another name makes it another declaration: what is open is judged again by it.
+    routes = [
+        {"to": "freight", "when": "weight >= 30", "name": f"heavy {limits.get('max_files', 0)}"},
+        {"to": "gate", "when": "weight > 0"},
+        {"to": "nowhere", "when": "weight = 0"},
+    ]
+    operation.redeclare(operation.outcomes[0], parcels(key=[], batch=limits, routes=routes))
+
+
+def answer(operation: Operation, action: Decide) -> None:
+    with contextlib.suppress(DecisionRefused, ReferenceDown):
+        decide(
+            operation.installation,
+            operation.compiled["parcels"],
+            cases.case_id("parcels", action.failure_mode),
+            action.kind,
+            arguments=REPAIRS if action.kind is DecisionKind.REPAIR else {},
+            actor="somebody",
+            reason="so be it",
+            now=datetime.now(UTC),
+        )
 
 
 def perform(operation: Operation, action: Any) -> None:
@@ -157,6 +213,8 @@ def perform(operation: Operation, action: Any) -> None:
             run(operation, action)
         case Deploy():
             deploy(operation, {"max_rows": action.max_rows, "max_files": action.max_files})
+        case Decide():
+            answer(operation, action)
 
 
 @settings(
@@ -164,6 +222,20 @@ def perform(operation: Operation, action: Any) -> None:
 )
 @given(actions)
 def test_every_record_is_in_exactly_one_place_whatever_happens(script: Sequence[Any]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        operation = Operation(Path(folder))
+        deploy(operation, {})
+        try:
+            follow(operation, script)
+        finally:
+            operation.close()
+
+
+@settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+@given(with_decisions)
+def test_whatever_is_decided_no_record_is_lost_or_delivered_twice(script: Sequence[Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         operation = Operation(Path(folder))
         deploy(operation, {})
@@ -198,8 +270,27 @@ def follow(operation: Operation, script: Sequence[Any]) -> None:
         )
         claimed = [tuple(row) for row in connection.execute(query)]
     assert set(lying.items()) <= set(claimed)
-    fates = Counter(row.fate(register) for _, content in claimed for row in dropped[content].rows)
-    assert_fates(operation, fates)
+    came = [row for _, content in claimed for row in dropped[content].rows]
+    if any(isinstance(action, Decide) for action in script):
+        assert_nothing_twice(operation, Counter(row.fate({"HAM"}) for row in came))
+    else:
+        assert_fates(operation, Counter(row.fate(register) for row in came))
+
+
+def assert_nothing_twice(operation: Operation, fates: Counter[str]) -> None:
+    """Decisions are about what is open: what was good when it came has reached its place."""
+    counted = law(operation)
+    assert counted.holds
+    assert counted.in_flight == 0
+    gate = operation.records("gate_queue")
+    freight = operation.files("out/freight")
+    records = [*gate, *(freight["_record"] if freight.height else [])]
+    assert len(records) == len(set(records)) == counted.delivered
+    assert counted.delivered >= fates["delivered"]
+    assert counted.no_action >= fates["no_action"]
+    assert counted.open + counted.discarded <= fates["open"]
+    with operation.installation.ledger.read() as connection:
+        assert decisions.requested(connection, "parcels") == []
 
 
 def assert_fates(operation: Operation, fates: Counter[str]) -> None:

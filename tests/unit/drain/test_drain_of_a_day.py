@@ -81,7 +81,7 @@ def test_a_reference_that_changed_without_healing_anything_is_looked_at_once(
         case = cases.find(connection, cases.case_id("parcels", "unknown_depot"))
     assert case is not None
     assert case.state == "open"
-    assert list(case.tried_version) == ["depots"]
+    assert list(case.tried_version) == ["depots", cases.DECLARATION]
 
 
 def test_a_cause_that_comes_back_is_a_new_episode_of_the_same_case(operation: Operation) -> None:

@@ -1,5 +1,6 @@
 """One row taken out of any place, behind the ledger's back, and the law must say so."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
@@ -7,7 +8,10 @@ import pytest
 from scenario import HEADER, MORE_DEPOTS, Operation, parcels
 from sqlalchemy import create_engine, select, text
 
+from opsintel_dagster.ledger import cases
+from opsintel_dagster.ledger.decisions import DecisionKind
 from opsintel_dagster.ledger.tables import stage_file
+from opsintel_dagster.orchestration.decisions import decide
 from opsintel_dagster.orchestration.drain import Drain
 from opsintel_dagster.orchestration.reports import Conservation
 
@@ -34,6 +38,15 @@ def full(operation: Operation) -> Operation:
         ),
     )
     operation.begin()
+    decide(
+        operation.installation,
+        operation.compiled["parcels"],
+        cases.case_id("parcels", "unmapped"),
+        DecisionKind.DISCARD,
+        actor="kim",
+        reason="scrap",
+        now=datetime.now(UTC),
+    )
     operation.drop("depots", "depots.csv", MORE_DEPOTS)
     operation.drain("depots")
     operation.drop("parcels", "a.csv", HEADER + "A1,HAM,1,\nA2,HAM,-1,\nA3,HAM,7,\n")
@@ -67,14 +80,23 @@ def files_with_rows(operation: Operation) -> dict[str, Path]:
 
 def test_the_scenario_has_something_in_every_place(full: Operation) -> None:
     counted = law(full)
-    for term in ("delivered", "no_action", "unchanged", "superseded", "open", "in_flight"):
+    places = ("delivered", "no_action", "discarded", "unchanged", "superseded", "open", "in_flight")
+    for term in places:
         assert getattr(counted, term) > 0, term
 
 
 def test_a_row_missing_from_any_file_of_the_ledger_breaks_the_law(full: Operation) -> None:
     paths = [path for path in files_with_rows(full).values() if "parcels" in path.parts]
     roles = {path.name.split("-")[0] for path in paths}
-    assert roles == {"raw", "verified", "quarantine", "unrouted", "unchanged", "routed"}
+    assert roles == {
+        "raw",
+        "verified",
+        "quarantine",
+        "unrouted",
+        "unchanged",
+        "routed",
+        "discarded",
+    }
     for path in paths:
         kept = pl.read_parquet(path)
         kept.head(-1).write_parquet(path)

@@ -1,0 +1,258 @@
+"""What a decision would do to the open rows of a case; shown before it is made, done by the drain.
+
+Nothing here writes. The drain plans anew when it carries the decision out, with the references
+and the rows of then.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import polars as pl
+
+from opsintel_dagster.ledger.decisions import DecisionKind
+from opsintel_dagster.orchestration.compiled import HOLDING_RULES, Compiled
+from opsintel_dagster.orchestration.edits import Edited, added, typed
+from opsintel_dagster.orchestration.judging_again import ACCEPTED, AMENDED, NOW, JudgingAgain
+from opsintel_dagster.outcome.acceptance import obstacle
+from opsintel_dagster.store import as_text
+
+_LIST: Final = pl.List(pl.String)
+
+ValueMap = Mapping[str, Mapping[str, str]]
+"""Column to what a value becomes; an empty text is an empty cell."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would become of the rows a decision is about.
+
+    Attributes:
+        rows: How many rows it is about.
+        leaving: Those that leave quarantine, in parts within which a column has one type.
+        routes: Where those that pass would go.
+        others: The rules because of which others would become another case.
+        staying: The rules because of which rows stay; a row may break several.
+        refusal: Why nothing of it can be done; None: it can.
+        problems: The same row by row, for an edited export.
+        untouched: How many rows the decision says nothing about, and so stay.
+    """
+
+    rows: int
+    leaving: tuple[pl.DataFrame, ...] = ()
+    routes: Mapping[str, int] | None = None
+    others: Mapping[str, int] | None = None
+    staying: Mapping[str, int] | None = None
+    refusal: str | None = None
+    problems: Sequence[str] = ()
+    untouched: int = 0
+
+    @property
+    def leave(self) -> int:
+        """How many rows leave."""
+        return sum(part.height for part in self.leaving)
+
+    def told(self) -> str:
+        """What it comes to, in one line."""
+        said = [f"{self.leave:,} of {self.rows:,} rows leave quarantine"]
+        stay = self.rows - self.leave
+        if stay:
+            why = ", ".join(f"{rule} ({count:,})" for rule, count in (self.staying or {}).items())
+            said.append(f"{stay:,} stay" + (f": {why}" if why else ""))
+        return "; ".join(said)
+
+
+def discarded(parts: Sequence[pl.DataFrame]) -> Plan:
+    """All rows leave for good."""
+    return Plan(_height(parts), tuple(parts))
+
+
+def replayed(again: JudgingAgain, parts: Sequence[pl.DataFrame], failure_mode: str) -> Plan:
+    """Rows that are no longer this failure leave, as they are."""
+    return _judged(again, parts, failure_mode, _height(parts))
+
+
+def accepted(again: JudgingAgain, parts: Sequence[pl.DataFrame], failure_mode: str) -> Plan:
+    """Rows leave that only this failure mode holds back, where there is a row to deliver."""
+    rows = _height(parts)
+    plan = _judged(
+        again,
+        [_accepting(again.compiled, part, failure_mode) for part in parts],
+        failure_mode,
+        rows,
+    )
+    if plan.leave:
+        return plan
+    why = [f"{rule}: {obstacle(rule)}" if obstacle(rule) else rule for rule in plan.staying or {}]
+    reason = f"none of its {rows:,} rows can be delivered ({'; '.join(why)}): nothing to accept"
+    return Plan(rows, staying=plan.staying, refusal=reason)
+
+
+def repaired(
+    again: JudgingAgain, parts: Sequence[pl.DataFrame], failure_mode: str, values: ValueMap
+) -> Plan:
+    """Rows with one of these values get the other one; those that are mended by it leave."""
+    rows = _height(parts)
+    columns = {name for part in parts for name in part.columns if not name.startswith("_")}
+    unknown = [column for column in values if column not in columns]
+    if unknown:
+        there = ", ".join(sorted(columns))
+        return Plan(rows, refusal=f"its rows have no column `{unknown[0]}`; they have {there}")
+    changed = []
+    for part in parts:
+        try:
+            changed.append(_mapped(part, values))
+        except ValueError as error:
+            return Plan(rows, refusal=str(error))
+    touched = _height(changed)
+    if not touched:
+        wanted = ", ".join(f"{name}={old!r}" for name, pairs in values.items() for old in pairs)
+        return Plan(rows, refusal=f"none of its {rows:,} rows has {wanted}")
+    plan = _judged(again, changed, failure_mode, rows, untouched=rows - touched)
+    if plan.leave:
+        return plan
+    why = ", ".join(f"{rule} ({count:,})" for rule, count in (plan.staying or {}).items())
+    return Plan(
+        rows, staying=plan.staying, refusal=f"all {touched:,} changed rows still break {why}"
+    )
+
+
+def edited(again: JudgingAgain, parts: Sequence[pl.DataFrame], edits: Edited) -> Plan:
+    """Edited rows leave if every one of them keeps the contract and has a route; else none does."""
+    rows = _height(parts)
+    changed, problems = edits.applied(parts)
+    judged = [again.judge(part) for part in changed if not part.is_empty()]
+    for part in judged:
+        broken = part.filter(pl.col(NOW).list.len() > 0)
+        for arrival, row, rules in broken.select("_arrival", "_row", NOW).iter_rows():
+            place = edits.place_of(f"{arrival}:{row}")
+            problems.append(f"{place}: still breaks {', '.join(rules)}")
+    touched = _height(judged)
+    if problems:
+        refusal = "; ".join(problems[:3]) + (" …" if len(problems) > 3 else "")
+        return Plan(rows, refusal=refusal, problems=problems)
+    if not touched:
+        return Plan(rows, refusal="no row of the file was changed")
+    routes: Counter[str] = Counter()
+    for part in judged:
+        routes.update(dict(part.group_by("_route").len().iter_rows()))
+    return Plan(rows, tuple(judged), _most_first(routes), untouched=rows - touched)
+
+
+def _judged(
+    again: JudgingAgain,
+    parts: Sequence[pl.DataFrame],
+    failure_mode: str,
+    rows: int,
+    *,
+    untouched: int = 0,
+) -> Plan:
+    routes: Counter[str] = Counter()
+    others: Counter[str] = Counter()
+    staying: Counter[str] = Counter()
+    leaving = []
+    for part in parts:
+        if part.is_empty():
+            continue
+        judged = again.judge(part)
+        gone = again.leaving(judged, failure_mode)
+        if not gone.is_empty():
+            leaving.append(gone)
+        stay = judged.join(gone, on=["_arrival", "_row"], how="anti")
+        passing = gone.filter(pl.col(NOW).list.len() == 0)
+        routes.update(dict(passing.group_by("_route").len().iter_rows()))
+        others.update(_by_rule(gone))
+        staying.update(_by_rule(stay))
+    return Plan(
+        rows,
+        tuple(leaving),
+        _most_first(routes),
+        _most_first(others),
+        _most_first(staying),
+        untouched=untouched,
+    )
+
+
+def _by_rule(rows: pl.DataFrame) -> dict[str, int]:
+    counted = rows.select(pl.col(NOW).explode()).drop_nulls().group_by(NOW).len()
+    return dict(counted.iter_rows())
+
+
+def _most_first(counts: Counter[str]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], str(item[0]))))
+
+
+def _accepting(compiled: Compiled, rows: pl.DataFrame, failure_mode: str) -> pl.DataFrame:
+    """Add to `_accepted` what somebody accepts who accepts this failure mode.
+
+    A row of an arrival that is held is accepted in spite of that; what it breaks itself is not.
+    """
+    declared = [rule for rule in compiled.rules_of(failure_mode) if obstacle(rule) is None]
+    sets = rows.select("_rules").unique()
+    named = []
+    for (rules,) in sets.iter_rows():
+        holding = [rule for rule in rules if rule in HOLDING_RULES]
+        mine = holding or [*rules, *declared]
+        named.append(
+            sorted(
+                {
+                    rule
+                    for rule in mine
+                    if obstacle(rule) is None and compiled.failure_mode_of([rule]) == failure_mode
+                }
+            )
+        )
+    accepts = sets.with_columns(pl.Series("_accepts", named, dtype=_LIST))
+    found = rows.join(accepts, on="_rules", how="left", maintain_order="left")
+    return added(found, ACCEPTED, pl.col("_accepts")).drop("_accepts")
+
+
+def _mapped(rows: pl.DataFrame, values: ValueMap) -> pl.DataFrame:
+    """The rows that have one of the values, with the other one and `_amended`.
+
+    Raises:
+        ValueError: a new value is none of its column's type.
+    """
+    amended = pl.lit([], dtype=_LIST)
+    news: list[pl.Expr] = []
+    for column, pairs in values.items():
+        if column not in rows.columns:
+            continue
+        dtype = rows.schema[column]
+        text = as_text(column, dtype).fill_null("")
+        cell = pl.col(column)
+        for old, new in pairs.items():
+            cell = pl.when(text == old).then(typed(column, new, dtype)).otherwise(cell)
+        news.append(cell.alias(column))
+        is_old = text.is_in(list(pairs))
+        amended = amended.list.concat(
+            pl.when(is_old).then(pl.lit([column], dtype=_LIST)).otherwise(pl.lit([], dtype=_LIST))
+        )
+    changed = rows.with_columns(*news, amended.alias("_changes"))
+    changed = changed.filter(pl.col("_changes").list.len() > 0)
+    return added(changed, AMENDED, pl.col("_changes")).drop("_changes")
+
+
+def _height(parts: Sequence[pl.DataFrame]) -> int:
+    return sum(part.height for part in parts)
+
+
+def plan_of(
+    again: JudgingAgain | None,
+    parts: Sequence[pl.DataFrame],
+    failure_mode: str,
+    kind: DecisionKind,
+    arguments: Mapping[str, Any],
+    edits: Edited | None = None,
+) -> Plan:
+    """What a decision of this kind would do; only to discard needs no verdict (`again`)."""
+    if kind is DecisionKind.DISCARD or again is None:
+        return discarded(parts)
+    if kind is DecisionKind.ACCEPT:
+        return accepted(again, parts, failure_mode)
+    if kind is DecisionKind.REPLAY:
+        return replayed(again, parts, failure_mode)
+    if edits is not None:
+        return edited(again, parts, edits)
+    return repaired(again, parts, failure_mode, arguments["values"])

@@ -1,0 +1,123 @@
+"""Rows that somebody edited outside, laid over the rows of quarantine they were exported from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final
+
+import polars as pl
+
+from opsintel_dagster.orchestration.judging_again import AMENDED
+from opsintel_dagster.store import as_text
+from opsintel_dagster.verification.text_forms import usual_form
+
+RECORD: Final = "_record"
+LINE: Final = "_line"
+_NEW: Final = "_new {}"
+_LIST: Final = pl.List(pl.String)
+
+
+@dataclass(frozen=True)
+class Edited:
+    """What a file says about rows: `_record`, `_line`, and the source's columns as text.
+
+    An empty text is an empty cell; null says nothing about the cell.
+    """
+
+    frame: pl.DataFrame
+    problems: Sequence[str] = field(default=())
+    """What is wrong with the file itself, a sentence each."""
+
+    @property
+    def columns(self) -> list[str]:
+        """The source's columns."""
+        return [name for name in self.frame.columns if name not in (RECORD, LINE)]
+
+    @cached_property
+    def _lines(self) -> Mapping[str, int]:
+        return dict(self.frame.select(RECORD, LINE).iter_rows())
+
+    def place_of(self, record: str) -> str:
+        """Where the file speaks of a row."""
+        return f"line {self._lines[record]} ({record})"
+
+    def applied(self, parts: Sequence[pl.DataFrame]) -> tuple[list[pl.DataFrame], list[str]]:
+        """The rows that were changed, with `_amended`; and a sentence for each that cannot be.
+
+        A row that is as it was, or that the file does not have, is left alone.
+        """
+        problems = list(self.problems)
+        found: set[str] = set()
+        changed = []
+        new = self.frame.drop(LINE).rename({name: _NEW.format(name) for name in self.columns})
+        for part in parts:
+            record = pl.concat_str("_arrival", pl.col("_row").cast(pl.String), separator=":")
+            mine = part.with_columns(record.alias(RECORD))
+            mine = mine.join(new, on=RECORD, how="inner", maintain_order="left")
+            found |= set(mine[RECORD].to_list())
+            changed.append(self._changed(mine, part.schema, problems))
+        unknown = [name for name in self._lines if name not in found]
+        problems += [f"{self.place_of(name)}: no such row is open in this case" for name in unknown]
+        return changed, problems
+
+    def _changed(self, mine: pl.DataFrame, schema: pl.Schema, problems: list[str]) -> pl.DataFrame:
+        changes = pl.lit([], dtype=_LIST)
+        news: list[pl.Expr] = []
+        for column in self.columns:
+            text = pl.col(_NEW.format(column))
+            if column not in schema:
+                foreign = mine.filter(text.fill_null("") != "")
+                problems += [
+                    f"{self.place_of(record)}: its file has no column `{column}`"
+                    for record in foreign[RECORD]
+                ]
+                continue
+            before = as_text(column, schema[column]).fill_null("")
+            is_new = text.is_not_null() & (text != before)
+            value = _cast(text, schema[column])
+            wrong = mine.filter(is_new & (text != "") & value.is_null())
+            problems += [
+                f"{self.place_of(record)}: `{column}` is no {schema[column]}, as which the source "
+                "brings it"
+                for record in wrong[RECORD]
+            ]
+            news.append(pl.when(is_new).then(value).otherwise(pl.col(column)).alias(column))
+            here = pl.lit([column], dtype=_LIST)
+            changes = changes.list.concat(
+                pl.when(is_new).then(here).otherwise(pl.lit([], dtype=_LIST))
+            )
+        rows = mine.with_columns(*news, changes.alias("_changes"))
+        rows = rows.filter(pl.col("_changes").list.len() > 0)
+        if "_problem" in schema:  # whoever filled in the cells has read the line
+            rows = rows.with_columns(pl.lit(None, dtype=pl.String).alias("_problem"))
+        rows = added(rows, AMENDED, pl.col("_changes"))
+        return rows.drop("_changes", RECORD, *(_NEW.format(name) for name in self.columns))
+
+
+def typed(column: str, text: str, dtype: pl.DataType) -> pl.Expr:
+    """The text as a value of the type in which the source brought the column; empty: no value.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not text:
+        return pl.lit(None, dtype=dtype)
+    value = pl.select(_cast(pl.lit(text), dtype)).item()
+    if value is None:
+        raise ValueError(f"`{text}` is no {dtype}, as which the source brings `{column}`")
+    return pl.lit(value, dtype=dtype)
+
+
+def added(rows: pl.DataFrame, column: str, names: pl.Expr) -> pl.DataFrame:
+    """Add names to a list of each row."""
+    if column in rows.columns:
+        known = pl.col(column).fill_null(pl.lit([], dtype=_LIST))
+        names = known.list.set_union(names)
+    return rows.with_columns(names.list.sort().alias(column))
+
+
+def _cast(text: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Texts as values of a type: null where they are empty or none of it."""
+    if dtype.is_nested() or dtype in (pl.Binary, pl.Duration):  # nobody writes these in a cell
+        return pl.lit(None, dtype=dtype)
+    return usual_form(pl.when(text != "").then(text), dtype).cast(dtype)

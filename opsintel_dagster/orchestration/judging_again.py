@@ -1,0 +1,171 @@
+"""Judges rows that lie in quarantine as they would be judged now.
+
+The same verdict decides what a healed cause releases, what a decision would do, and what it does.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from opsintel_dagster.errors import OpsintelError
+from opsintel_dagster.ledger import arrivals
+from opsintel_dagster.orchestration.compiled import HOLDING_RULES, TOLERANCE, Compiled
+from opsintel_dagster.orchestration.crashing import isolate
+from opsintel_dagster.orchestration.installation import Installation
+from opsintel_dagster.orchestration.references import References
+from opsintel_dagster.orchestration.stage_routed import UNROUTED
+from opsintel_dagster.outcome.names import CRASHED, KEY_REPEAT, REFUSED_RULE
+from opsintel_dagster.verification import Verdict
+
+RECORD: Final = ["_arrival", "_row"]
+ACCEPTED: Final = "_accepted"
+AMENDED: Final = "_amended"
+NOW: Final = "_now"
+_RULES: Final = pl.List(pl.String)
+_NO_RULES: Final = pl.lit([], dtype=_RULES)
+
+
+@dataclass(frozen=True)
+class JudgingAgain:
+    """One look at rows of quarantine, by the declaration and the references of now."""
+
+    compiled: Compiled
+    installation: Installation
+    references: Mapping[str, pl.DataFrame]
+
+    @classmethod
+    def now(
+        cls, compiled: Compiled, installation: Installation, references: References | None = None
+    ) -> "JudgingAgain":
+        """With the references as they are.
+
+        Raises:
+            ReferenceDown: one of them is not to be trusted now.
+        """
+        loaded = (references or References(installation)).of_contract(compiled)
+        return cls(compiled, installation, {name: one.rows for name, one in loaded.items()})
+
+    def judge(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Add `_now`, the rules a row breaks now (none: it passes), and `_route`, where it goes."""
+        raw = as_raw(self.compiled, rows)
+        verdict, crashing = self._verdict(raw)
+        routed = self.compiled.table.route(verdict.valid).select(*RECORD, "_route")
+        broken = [
+            verdict.quarantine.select(*RECORD, pl.col("_rules").alias(NOW)),
+            _all_break(crashing, CRASHED),
+            _all_break(routed.filter(pl.col("_route").is_null()), UNROUTED),
+        ]
+        judged = (
+            rows.drop(NOW, "_route", strict=False)
+            .join(pl.concat(broken), on=RECORD, how="left", maintain_order="left")
+            .join(routed, on=RECORD, how="left", maintain_order="left")
+            .with_columns(pl.col(NOW).fill_null(_NO_RULES))
+        )
+        return self._with_standing(judged)
+
+    def leaving(self, judged: pl.DataFrame, failure_mode: str) -> pl.DataFrame:
+        """Those of the judged rows that are no longer this failure: they pass, or are another."""
+        sets = judged.select("_rules", NOW).unique()
+        leaves = [self._leaves(before, now, failure_mode) for before, now in sets.rows()]
+        decided = sets.with_columns(pl.Series("_leaves", leaves, dtype=pl.Boolean))
+        found = judged.join(decided, on=["_rules", NOW], how="left", maintain_order="left")
+        return found.filter("_leaves").drop("_leaves")
+
+    def _leaves(self, before: Collection[str], now: Collection[str], failure_mode: str) -> bool:
+        if not now or self.compiled.failure_mode_of(now) != failure_mode:
+            return True
+        return bool(HOLDING_RULES & {*before}) and not HOLDING_RULES & {*now}
+
+    def _verdict(self, raw: pl.DataFrame) -> tuple[Verdict, pl.DataFrame]:
+        """The verdict over the rows that can be judged, and those over which it breaks down."""
+        ids = raw["_arrival"].unique().to_list()
+        with self.installation.ledger.read() as connection:
+            columns = arrivals.columns_of(connection, ids)
+
+        def judge(some: pl.DataFrame) -> Verdict:
+            return self.compiled.contract.verify(
+                some, references=self.references, columns_of=columns
+            )
+
+        try:
+            return judge(raw), raw.clear()
+        except OpsintelError:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever a team's check raises
+            crash = error
+        try:
+            isolated = isolate(raw, judge, crash)
+        except OpsintelError:
+            raise
+        except Exception:  # noqa: BLE001  # it is about all of them: none can be judged
+            return judge(raw.clear()), raw
+        return judge(isolated.sound), isolated.crashing
+
+    def _with_standing(self, judged: pl.DataFrame) -> pl.DataFrame:
+        """Add the rules that no verdict over rows repeats, where they still hold."""
+        outcome = self.compiled.outcome
+        standing = [*outcome.symptoms.holding().values()]
+        standing += [KEY_REPEAT] if outcome.repeats == "hold" else []
+        kept = _less_accepted(judged, _among("_rules", standing))
+        judged = judged.with_columns(pl.concat_list(kept, NOW).alias(NOW))
+        held = judged.filter(
+            pl.col("_rules").list.contains(TOLERANCE)
+            & ~_accepted_of(judged).list.contains(TOLERANCE)
+        )
+        if held.is_empty():
+            return judged
+        broken = held.group_by("_arrival").agg((pl.col(NOW).list.len() > 0).sum().alias("_n"))
+        with self.installation.ledger.read() as connection:
+            records = arrivals.records_of(connection, broken["_arrival"].to_list())
+        beyond = [
+            arrival
+            for arrival, count in broken.iter_rows()
+            if records.get(arrival) and count / records[arrival] > outcome.tolerance
+        ]
+        is_held = (
+            pl.col("_arrival").is_in(beyond)
+            & pl.col("_rules").list.contains(TOLERANCE)
+            & ~_accepted_of(judged).list.contains(TOLERANCE)
+        )
+        named = pl.concat_list(pl.lit([TOLERANCE], dtype=_RULES), NOW)
+        return judged.with_columns(pl.when(is_held).then(named).otherwise(pl.col(NOW)).alias(NOW))
+
+
+def as_raw(compiled: Compiled, rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows of quarantine as they came in; rules over a whole arrival keep their verdict.
+
+    What a receiver or a check that broke down said of them is no property of the rows.
+    """
+    standing = [rule.id for rule in compiled.contract.rules if rule.is_about_arrival]
+    kept = _less_accepted(rows, _among("_rules", standing))
+    raw = rows.with_columns(kept.alias("_standing"))
+    if "_problem" in raw.columns:
+        said = pl.col("_rules").list.contains(REFUSED_RULE)
+        said |= pl.col("_rules").list.contains(CRASHED)
+        raw = raw.with_columns(pl.when(~said).then("_problem").alias("_problem"))
+    return raw.drop("_rules", "_cause", NOW, "_route", strict=False)
+
+
+def accepted_in(raw: pl.DataFrame, rule: str) -> pl.DataFrame:
+    """The rows, by `_arrival` and `_row`, that somebody has accepted in spite of the rule."""
+    return raw.filter(_accepted_of(raw).list.contains(rule)).select(RECORD)
+
+
+def _all_break(rows: pl.DataFrame, rule: str) -> pl.DataFrame:
+    return rows.select(*RECORD, pl.lit([rule], dtype=_RULES).alias(NOW))
+
+
+def _among(column: str, rules: Collection[str]) -> pl.Expr:
+    return pl.col(column).list.eval(pl.element().filter(pl.element().is_in(list(rules))))
+
+
+def _accepted_of(rows: pl.DataFrame) -> pl.Expr:
+    return pl.col(ACCEPTED).fill_null(_NO_RULES) if ACCEPTED in rows.columns else _NO_RULES
+
+
+def _less_accepted(rows: pl.DataFrame, rules: pl.Expr) -> pl.Expr:
+    if ACCEPTED not in rows.columns:
+        return rules
+    return rules.list.set_difference(_accepted_of(rows))
