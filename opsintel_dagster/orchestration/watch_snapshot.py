@@ -85,8 +85,9 @@ class _Ledger:
                 name: source_breaker(one.outcome.source.place) for name, one in outcomes.items()
             }
             found.held = standing.held_back(connection, sources)
+            facts = {name: one.facts() for name, one in outcomes.items()}
             for row in cases.listing(connection, names, limit=MOST_CASES):
-                found.cases.setdefault(row.outcome, []).append(_case(row))
+                found.cases.setdefault(row.outcome, []).append(_case(row, facts[row.outcome]))
             found.unaccounted = law.broken(connection, names)
             if expecting:
                 found.arrived = standing.last_arrivals(connection, expecting)
@@ -181,11 +182,12 @@ def _breaker(row: Row[Any], blocked: int = 0) -> OpenBreaker:
     )
 
 
-def _case(row: Row[Any]) -> WaitingCase:
+def _case(row: Row[Any], facts: Mapping[str, Any]) -> WaitingCase:
     return WaitingCase(
         failure_mode=row.failure_mode,
         owner=row.owner,
         opened_at=row.opened_at,
         records=int(row.open_rows),
         episode=row.episode,
+        due_at=cases.due_at(row, facts),
     )

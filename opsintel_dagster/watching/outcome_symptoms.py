@@ -167,7 +167,7 @@ def _silent(one: WatchedOutcome, now: datetime) -> Iterator[Symptom]:
 
 
 def _overdue(one: WatchedOutcome, case: WaitingCase, now: datetime) -> Iterator[Symptom]:
-    due_at = case_due_at(case.opened_at, one.within)
+    due_at = case.due_at or case_due_at(case.opened_at, one.within)
     if now <= due_at or case.failure_mode == STOPPED:  # a stop is told as itself, at once
         return
     yield _symptom(

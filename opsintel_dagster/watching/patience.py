@@ -18,7 +18,7 @@ _LONGEST_BREAKER: Final = timedelta(hours=1)
 
 
 def case_due_at(opened_at: datetime, within: timedelta) -> datetime:
-    """When a case should have been answered: the one place that knows, until a case has a clock."""
+    """When a case that has no clock of its own should have been answered."""
     return opened_at + max(CASE_PATIENCE, within)
 
 

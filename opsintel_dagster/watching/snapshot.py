@@ -38,13 +38,14 @@ class OpenBreaker:
 
 @dataclass(frozen=True, kw_only=True)
 class WaitingCase:
-    """A case that is open."""
+    """A case that is open; `due_at` is when its own clock runs out, if it has one."""
 
     failure_mode: str
     owner: str
     opened_at: datetime
     records: int
     episode: int = 1
+    due_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -113,6 +113,15 @@ OF_OUTCOMES = [
     pytest.param({"cases": (CASE,)}, ["case_overdue"], "cases show parcels.bad_weight`", id="case"),
     pytest.param({"cases": (replace(CASE, opened_at=ago(hours=23)),)}, [], "", id="a young case"),
     pytest.param(
+        {"cases": (replace(CASE, opened_at=ago(hours=5), due_at=ago(hours=1)),)},
+        ["case_overdue"],
+        "cases show parcels.bad_weight`",
+        id="a case whose own clock has run out",
+    ),
+    pytest.param(
+        {"cases": (replace(CASE, due_at=ago(hours=-1)),)}, [], "", id="a case that was snoozed"
+    ),
+    pytest.param(
         {"cases": (CASE,), "within": timedelta(hours=40)}, [], "", id="a case of a slow outcome"
     ),
     pytest.param(
