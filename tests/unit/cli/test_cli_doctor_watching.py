@@ -18,7 +18,6 @@ from opsintel_dagster.ledger import Ledger, episodes, notices
 from opsintel_dagster.orchestration.instance import SensorTicks
 from opsintel_dagster.settings import Settings
 
-NOW = datetime.now(UTC)
 HEARTBEATS = "opsintel_dagster.orchestration.instance.daemon_heartbeats"
 TICKS = "opsintel_dagster.orchestration.instance.sensor_ticks"
 
@@ -37,9 +36,14 @@ def used_home(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def without_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What is kept there is answered by the test."""
     monkeypatch.setattr(dg.DagsterInstance, "get", dg.DagsterInstance.ephemeral)
-    monkeypatch.setattr(HEARTBEATS, lambda _: {"SENSOR": NOW, "ASSET": NOW})
+    monkeypatch.setattr(HEARTBEATS, lambda _: {"SENSOR": now(), "ASSET": now()})
     monkeypatch.setattr(TICKS, lambda *_: [ticked(name) for name in NAMES])
     return
+
+
+def now() -> datetime:
+    """Asked anew by each test: a test may run long after its module was read."""
+    return datetime.now(UTC)
 
 
 NAMES = ("opsintel_arrivals", "opsintel_healer", "opsintel_watch")
@@ -47,7 +51,7 @@ NAMES = ("opsintel_arrivals", "opsintel_healer", "opsintel_watch")
 
 def ticked(name: str, **known: Any) -> SensorTicks:
     return SensorTicks(
-        **{"name": name, "location": "ops", "is_stopped": False, "ticked_at": NOW, **known}
+        **{"name": name, "location": "ops", "is_stopped": False, "ticked_at": now(), **known}
     )
 
 
@@ -69,7 +73,7 @@ def test_who_ticks_and_gives_heartbeats_is_well(root: Path) -> None:
 def test_sensors_that_are_stopped_silent_or_fail_are_told_each_with_its_fix(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hour = NOW - timedelta(hours=1)
+    hour = now() - timedelta(hours=1)
     sick = [
         ticked("opsintel_arrivals", is_stopped=True, ticked_at=hour),
         ticked("opsintel_healer", ticked_at=hour),
@@ -89,8 +93,8 @@ def test_sensors_that_are_stopped_silent_or_fail_are_told_each_with_its_fix(
 
 @pytest.mark.usefixtures("used_home", "without_disk")
 def test_a_daemon_without_a_heartbeat_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    hour = NOW - timedelta(hours=1)
-    monkeypatch.setattr(HEARTBEATS, lambda _: {"SENSOR": hour, "ASSET": NOW, "BACKFILL": None})
+    hour = now() - timedelta(hours=1)
+    monkeypatch.setattr(HEARTBEATS, lambda _: {"SENSOR": hour, "ASSET": now(), "BACKFILL": None})
     daemons = diagnoses(root)["Dagster's daemons"]
     assert not daemons.is_well
     assert daemons.reason == "no heartbeat: BACKFILL (never), SENSOR (1.0 h ago)"
@@ -103,7 +107,7 @@ def test_a_real_instance_is_asked_and_an_empty_home_is_left_empty(
     assert diagnoses(root)["Dagster's daemons"].is_advice
     assert list(used_home.iterdir()) == []
     with dg.DagsterInstance.from_config(str(used_home)) as instance:
-        instance.add_daemon_heartbeat(DaemonHeartbeat(NOW.timestamp(), "SENSOR", "id"))
+        instance.add_daemon_heartbeat(DaemonHeartbeat(now().timestamp(), "SENSOR", "id"))
     found = diagnoses(root)
     assert "FRESHNESS_DAEMON (never)" in found["Dagster's daemons"].reason
     assert f"sensors {', '.join(NAMES)}" in found
@@ -127,12 +131,12 @@ def put(ledger: Ledger, number: int, *, attempts: int) -> None:
         identity = f"episode{number}"
         episodes.begin(
             connection, identity, identity, kind="gave_up", outcome="parcels", subject="",
-            owner="team:parcels", title="x", facts={}, began_at=NOW,
+            owner="team:parcels", title="x", facts={}, began_at=now(),
         )  # fmt: skip
         notices.decided(
             connection, f"notice{number}", outcome="parcels", episode_id=identity,
             kind=notices.NoticeKind.BEGUN, step=0, owner="team:parcels", title="x", body="x",
-            now=NOW,
+            now=now(),
         )  # fmt: skip
         if attempts:
             connection.exec_driver_sql(
