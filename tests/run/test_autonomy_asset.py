@@ -1,0 +1,66 @@
+"""How much runs untouched, as an asset whose numbers the Dagster UI plots."""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+from running import Running
+
+from opsintel_dagster.ledger import entries
+from opsintel_dagster.orchestration.autonomy import Autonomy, Cause, Period
+from opsintel_dagster.orchestration.autonomy_asset import (
+    AUTONOMY_KEY,
+    MOST_CAUSES,
+    MOST_OUTCOMES,
+    autonomy_asset,
+    autonomy_metadata,
+)
+
+NOW = datetime(2026, 6, 29, 10, tzinfo=UTC)
+
+
+def materialize(running: Running) -> dict[str, object]:
+    """By hand, as somebody does it in the UI."""
+    result = dg.materialize([autonomy_asset()], instance=running.instance)
+    (event,) = result.asset_materializations_for_node("opsintel__autonomy")
+    return {name: value.value for name, value in event.metadata.items()}
+
+
+def test_before_the_first_drain_it_measures_nothing_and_makes_no_ledger(running: Running) -> None:
+    told = materialize(running)
+    assert told["outcomes"] == told["received"] == told["touches"] == 0
+    assert "share_untouched" not in told
+    assert not running.operation.installation.ledger.exists()
+
+
+def test_materialized_by_hand_it_tells_totals_and_each_outcome_in_numbers(
+    running: Running,
+) -> None:
+    running.operation.begin()
+    with running.operation.installation.ledger.write() as connection:
+        entries.touched(connection, "parcels", "ada", "decided", "x", minutes=9)
+    told = materialize(running)
+    assert (told["outcomes"], told["received"], told["touches"]) == (2, 11, 1)
+    assert told["parcels_share_untouched"] == 0.333333
+    assert told["parcels_minutes_per_1000"] == 1_000.0
+    assert told["parcels_minutes_per_1000_estimated"] == 0.0
+    assert told["depots_share_untouched"] == 1.0
+    assert told["open_minutes"] == 12.0
+    assert "| parcels | 9 | 33.33% | 1 |" in str(told["by_outcome"])
+    assert "| parcels | unknown_depot | 2 | 12.0 | 2 |" in str(told["top_causes"])
+
+
+def test_a_thousand_outcomes_are_told_in_bounds_and_in_full_in_the_totals() -> None:
+    period = Period(begins_at=NOW, received=10, through=10, quarantined=1)
+    cause = Cause(failure_mode="odd", records=1, open=0, minutes=None, open_minutes=None)
+    found = [
+        Autonomy(outcome=f"o{n}", whole=period, trend=(period,), causes=(cause,), kinds={})
+        for n in range(1_000)
+    ]
+    told = autonomy_metadata(found)
+    assert told["received"] == 10_000
+    assert told["share_untouched"] == 0.9
+    assert sum(name.endswith("_share_untouched") for name in told) == MOST_OUTCOMES
+    causes = told["top_causes"]
+    assert isinstance(causes, dg.MarkdownMetadataValue)
+    assert len((causes.value or "").splitlines()) == MOST_CAUSES + 2
+    assert AUTONOMY_KEY.to_user_string() == "opsintel/autonomy"
