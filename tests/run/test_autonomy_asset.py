@@ -3,9 +3,11 @@
 from datetime import UTC, datetime
 
 import dagster as dg
+import pytest
 from running import Running
 
 from opsintel_dagster.ledger import entries
+from opsintel_dagster.ledger.tables import touch
 from opsintel_dagster.orchestration.autonomy import Autonomy, Cause, Period
 from opsintel_dagster.orchestration.autonomy_asset import (
     AUTONOMY_KEY,
@@ -14,6 +16,8 @@ from opsintel_dagster.orchestration.autonomy_asset import (
     autonomy_asset,
     autonomy_metadata,
 )
+from opsintel_dagster.orchestration.keys import outcome_keys
+from opsintel_dagster.orchestration.manual_runs import count_run
 
 NOW = datetime(2026, 6, 29, 10, tzinfo=UTC)
 
@@ -64,3 +68,39 @@ def test_a_thousand_outcomes_are_told_in_bounds_and_in_full_in_the_totals() -> N
     assert isinstance(causes, dg.MarkdownMetadataValue)
     assert len((causes.value or "").splitlines()) == MOST_CAUSES + 2
     assert AUTONOMY_KEY.to_user_string() == "opsintel/autonomy"
+
+
+def touches(running: Running) -> list[tuple[str, str, str]]:
+    with running.operation.installation.ledger.read() as connection:
+        return [(row.kind, row.actor, row.subject) for row in connection.execute(touch.select())]
+
+
+def test_a_run_that_a_person_started_is_one_touch_however_many_stages_it_has(
+    running: Running,
+) -> None:
+    run = running.run("depots")
+    assert touches(running) == [("manual run", "somebody in Dagster", run.run_id)]
+    some = running.run("depots", ["routed", "promise"])
+    assert [subject for _, _, subject in touches(running)] == [run.run_id, some.run_id]
+
+
+def test_a_run_that_something_started_is_none(running: Running) -> None:
+    job = running.repository.get_job("opsintel_drain")
+    for tag in ("dagster/sensor_name", "dagster/schedule_name", "opsintel/demo"):
+        job.execute_in_process(
+            instance=running.instance, asset_selection=outcome_keys("depots"), tags={tag: "it"}
+        )
+    assert running.operation.installation.ledger.exists()
+    assert touches(running) == []
+
+
+def test_a_run_says_who_started_it_where_dagster_knows_and_asks_nothing_of_a_sensor_s(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running.operation.drain("depots")
+    ledger = running.operation.installation.ledger
+    for _ in range(3):
+        count_run(ledger, "depots", "run-1", {"user": "ada@example.com"})
+    assert touches(running) == [("manual run", "ada@example.com", "run-1")]
+    monkeypatch.setattr(ledger, "read", None)
+    count_run(ledger, "depots", "run-2", {"dagster/sensor_name": "opsintel_arrivals"})

@@ -9,7 +9,9 @@ import pytest
 from scenario import HEADER, Operation
 from typer.testing import Result
 
+from opsintel_dagster.cli.release import user
 from opsintel_dagster.ledger import entries
+from opsintel_dagster.ledger.tables import touch
 
 Run = Callable[..., Result]
 Answer = Callable[..., Any]
@@ -76,6 +78,20 @@ def test_healing_and_autonomy_are_asked_one_at_a_time(opsintel: Run) -> None:
     result = opsintel("status", "--autonomy", "--healing")
     assert result.exit_code == 2
     assert "one at a time" in result.stderr
+
+
+def test_a_drain_by_hand_is_one_touch_of_each_outcome_drained(
+    operation: Operation, answer: Answer
+) -> None:
+    answer("drain", "depots")
+    answer("drain", "--all")
+    operation.drain("depots")
+    found = answer("status", "--autonomy")["outcomes"]
+    assert found["depots"]["touches_by_kind"] == {"drain by hand": 2}
+    assert found["parcels"]["touches_by_kind"] == {"drain by hand": 1}
+    with operation.installation.ledger.read() as connection:
+        actors = {row.actor for row in connection.execute(touch.select())}
+    assert actors == {f"opsintel drain ({user()})"}
 
 
 def test_where_nothing_arrived_it_says_so(operation: Operation, opsintel: Run) -> None:
