@@ -4,7 +4,7 @@ It measures every outcome of the ledger, not those of one code location only: it
 all of them, so all must say the same.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
@@ -13,14 +13,18 @@ import dagster as dg
 
 from opsintel_dagster.ledger import bindings
 from opsintel_dagster.orchestration.autonomy import Autonomy, Period, read, together
+from opsintel_dagster.orchestration.heartbeats import last_materialized
 from opsintel_dagster.orchestration.installation import Installation
 from opsintel_dagster.orchestration.metadata import MetadataDict
+from opsintel_dagster.orchestration.watch_cursor import WatchCursor
 
 AUTONOMY_KEY: Final = dg.AssetKey(["opsintel", "autonomy"])
 DAYS: Final = 28
 MOST_OUTCOMES: Final = 50
 """Metadata is stored whole with every event: of more outcomes only the totals are told."""
 MOST_CAUSES: Final = 20
+_HOUR: Final = timedelta(hours=1)
+_DAY: Final = timedelta(days=1)
 
 _ABOUT: Final = (
     f"How much of the last {DAYS} days ran untouched, and what people had to do, over every "
@@ -50,6 +54,36 @@ def autonomy_asset() -> dg.AssetsDefinition:
             )
 
     return autonomy
+
+
+def report_autonomy(
+    instance: dg.DagsterInstance, installation: Installation, cursor: WatchCursor, now: datetime
+) -> bool:
+    """Say it without a run, if its numbers changed, at most once a day; true if it was said.
+
+    It is measured hourly at most, and not before anything arrived or anybody acted.
+    """
+    if cursor.measured is not None and now.timestamp() - cursor.measured < _HOUR.total_seconds():
+        return False
+    cursor.measured = now.timestamp()
+    last = last_materialized(instance, [AUTONOMY_KEY]).get(AUTONOMY_KEY)
+    if last is not None and now - last.at < _DAY:
+        return False
+    found = measured(installation, now)
+    if not any(one.whole.received or one.whole.touches for one in found) and last is None:
+        return False
+    metadata = autonomy_metadata(found)
+    if last is not None and _figures(last.metadata) == _figures(metadata):
+        return False
+    event = dg.AssetMaterialization(AUTONOMY_KEY, metadata=metadata)
+    instance.report_runless_asset_event(event)
+    return True
+
+
+def _figures(metadata: Mapping[str, object]) -> dict[str, float]:
+    """The numbers alone: tables move with the week, and tell nothing new by that."""
+    values = {name: getattr(value, "value", value) for name, value in metadata.items()}
+    return {name: value for name, value in values.items() if isinstance(value, int | float)}
 
 
 def measured(installation: Installation, now: datetime) -> list[Autonomy]:

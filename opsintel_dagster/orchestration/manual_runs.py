@@ -26,9 +26,11 @@ _NOT_BY_HAND: Final = (
     "dagster/backfill",
     "dagster/auto_materialize",
     "dagster/from_automation_condition",
-    "dagster/retry_number",
 )
-"""Who has one of these tags was started by something, or by Dagster's own retry of it."""
+"""A run with one of these tags was started by something, or is a re-execution of such a one."""
+
+_PARENT_TAG: Final = "dagster/parent_run_id"
+_RETRY_TAG: Final = "dagster/retry_number"
 
 _USER_TAG: Final = "user"
 """Who started a run, where Dagster knows it; its open-source UI asks nobody for a name."""
@@ -37,7 +39,13 @@ SOMEBODY: Final = "somebody in Dagster"
 
 
 def is_by_hand(tags: Mapping[str, str]) -> bool:
-    """Whether a person started the run with these tags."""
+    """Whether a person started the run with these tags.
+
+    A re-execution takes over who started its parent; it is a person's, unless Dagster's own retry
+    has numbered it.
+    """
+    if _PARENT_TAG in tags:
+        return _RETRY_TAG not in tags
     return not any(tag in tags for tag in _NOT_BY_HAND)
 
 

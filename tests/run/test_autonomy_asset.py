@@ -1,6 +1,6 @@
 """How much runs untouched, as an asset whose numbers the Dagster UI plots."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
@@ -15,9 +15,11 @@ from opsintel_dagster.orchestration.autonomy_asset import (
     MOST_OUTCOMES,
     autonomy_asset,
     autonomy_metadata,
+    report_autonomy,
 )
 from opsintel_dagster.orchestration.keys import outcome_keys
-from opsintel_dagster.orchestration.manual_runs import count_run
+from opsintel_dagster.orchestration.manual_runs import count_run, is_by_hand
+from opsintel_dagster.orchestration.watch_cursor import WatchCursor
 
 NOW = datetime(2026, 6, 29, 10, tzinfo=UTC)
 
@@ -104,3 +106,62 @@ def test_a_run_says_who_started_it_where_dagster_knows_and_asks_nothing_of_a_sen
     assert touches(running) == [("manual run", "ada@example.com", "run-1")]
     monkeypatch.setattr(ledger, "read", None)
     count_run(ledger, "depots", "run-2", {"dagster/sensor_name": "opsintel_arrivals"})
+
+
+@pytest.mark.parametrize(
+    ("tags", "is_counted"),
+    [
+        ({}, True),
+        ({"opsintel/outcome": "depots", "dagster/from_ui": "true"}, True),
+        ({"dagster/backfill": "b"}, False),
+        ({"opsintel/healed_by": "opsintel_watch"}, False),
+        ({"dagster/sensor_name": "s", "dagster/parent_run_id": "r"}, True),
+        ({"dagster/parent_run_id": "r", "dagster/retry_number": "1"}, False),
+    ],
+)
+def test_tags_tell_a_person_from_what_runs_by_itself(
+    tags: dict[str, str], *, is_counted: bool
+) -> None:
+    assert is_by_hand(tags) is is_counted
+
+
+def told(running: Running) -> list[dict[str, object]]:
+    """What was said of it without a run, oldest first."""
+    found = running.instance.fetch_materializations(AUTONOMY_KEY, limit=10).records
+    events = [record.asset_materialization for record in reversed(found)]
+    return [
+        {name: value.value for name, value in event.metadata.items()} for event in events if event
+    ]
+
+
+def test_the_watcher_says_it_once_a_day_and_only_what_is_new(running: Running) -> None:
+    running.operation.begin()
+    cursor = running.tick(sensor_name="opsintel_watch").cursor
+    assert [one["parcels_share_untouched"] for one in told(running)] == [0.333333]
+    running.tick(cursor, sensor_name="opsintel_watch")
+    running.tick(sensor_name="opsintel_watch")
+    assert len(told(running)) == 1
+
+    installation, later = running.operation.installation, datetime.now(UTC) + timedelta(days=1)
+    report_autonomy(running.instance, installation, WatchCursor(), later)
+    assert len(told(running)) == 1
+    with installation.ledger.write() as connection:
+        entries.touched(connection, "parcels", "ada", "decided", "x")
+    report_autonomy(running.instance, installation, WatchCursor(), later - timedelta(hours=1))
+    assert len(told(running)) == 1
+    report_autonomy(running.instance, installation, WatchCursor(), later)
+    assert [one["touches"] for one in told(running)] == [0, 1]
+
+
+def test_the_watcher_measures_hourly_and_says_nothing_of_nothing(running: Running) -> None:
+    running.operation.drain("depots")
+    cursor = running.tick(sensor_name="opsintel_watch").cursor
+    assert told(running) == []
+    installation, now = running.operation.installation, datetime.now(UTC)
+    known = WatchCursor.read(cursor, now)
+    assert known.measured is not None
+    assert not report_autonomy(running.instance, installation, known, now)
+    running.operation.begin()
+    assert not report_autonomy(running.instance, installation, known, now)
+    assert report_autonomy(running.instance, installation, known, now + timedelta(hours=1))
+    assert WatchCursor.read(known.write(now), now).measured == known.measured
