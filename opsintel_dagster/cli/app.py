@@ -61,7 +61,13 @@ def status(
     shows_healing: Annotated[
         bool, typer.Option("--healing", help="What went wrong, and whether it healed by itself.")
     ] = False,
-    days: Annotated[int, typer.Option(min=1, help="How far --healing looks back.")] = 30,
+    shows_autonomy: Annotated[
+        bool, typer.Option("--autonomy", help="What ran untouched, and what people had to do.")
+    ] = False,
+    days: Annotated[
+        int | None,
+        typer.Option(min=1, max=3650, help="How far --healing (30) and --autonomy (28) look back."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Show whether every promise is kept now.
@@ -69,10 +75,17 @@ def status(
     The costliest broken one comes first, and makes it exit with 1. Read from the ledger alone:
     what nobody has claimed yet is not seen here.
     """
+    if shows_healing and shows_autonomy:
+        raise typer.BadParameter("write --healing or --autonomy, one at a time")
     if shows_healing:
         from opsintel_dagster.cli.healing import healing  # noqa: PLC0415
 
-        healing(outcomes or [], days=days, as_json=as_json)
+        healing(outcomes or [], days=days or 30, as_json=as_json)
+        return
+    if shows_autonomy:
+        from opsintel_dagster.cli.autonomy import autonomy  # noqa: PLC0415
+
+        autonomy(outcomes or [], days=days or 28, as_json=as_json)
         return
     from opsintel_dagster.cli.status import status as show  # noqa: PLC0415
 

@@ -4,10 +4,11 @@ import shutil
 from typing import TYPE_CHECKING
 
 from opsintel_dagster.cli.demo_plan import OUTCOMES, inbox_files
-from opsintel_dagster.cli.demo_runs import MARKED, RUN_TAG, Operation
+from opsintel_dagster.cli.demo_runs import MARKED, Operation
 from opsintel_dagster.errors import LedgerError
 from opsintel_dagster.ledger import bindings
 from opsintel_dagster.orchestration.installation import Installation
+from opsintel_dagster.orchestration.manual_runs import DEMO_TAG
 from opsintel_dagster.settings import Settings
 
 if TYPE_CHECKING:
@@ -51,6 +52,6 @@ def _forget_runs(instance: "dg.DagsterInstance") -> None:
 
     from opsintel_dagster.orchestration.keys import outcome_keys  # noqa: PLC0415
 
-    for run in instance.get_runs(dg.RunsFilter(tags={RUN_TAG: MARKED})):
+    for run in instance.get_runs(dg.RunsFilter(tags={DEMO_TAG: MARKED})):
         instance.delete_run(run.run_id)
     instance.wipe_assets([key for name in OUTCOMES for key in outcome_keys(name)])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opsintel_dagster.errors import RunFailed, SettingsError
 from opsintel_dagster.orchestration.compiled import Compiled
+from opsintel_dagster.orchestration.manual_runs import DEMO_TAG
 from opsintel_dagster.settings import ROOT_VARIABLE
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 MODULE: Final = "definitions"
 HOME_VARIABLE: Final = "DAGSTER_HOME"
-RUN_TAG: Final = "opsintel/demo"
 MARKED: Final = "true"
 """Its value: of an empty one the UI shows the colon."""
 
@@ -46,7 +46,7 @@ class Operation:
             run_config=QUIET,
             instance=self.instance,
             asset_selection=outcome_keys(outcome),
-            tags={OUTCOME_TAG: outcome, RUN_TAG: MARKED},
+            tags={OUTCOME_TAG: outcome, DEMO_TAG: MARKED},
             raise_on_error=False,
         )
         if not result.success:

@@ -17,6 +17,7 @@ from opsintel_dagster.orchestration.compiled import Compiled
 from opsintel_dagster.orchestration.declarations import chosen, load_outcomes, module_name
 from opsintel_dagster.orchestration.drain import Drain, DrainReport
 from opsintel_dagster.orchestration.installation import Installation
+from opsintel_dagster.orchestration.manual_runs import count_drain
 from opsintel_dagster.orchestration.work import FeedOpener
 from opsintel_dagster.settings import Settings
 
@@ -74,14 +75,17 @@ def _drain(
     is_run_finished: Callable[[str], bool],
     open_feed: FeedOpener | None,
 ) -> Drained:
+    actor = f"opsintel drain ({user()})"
     drain = Drain(
         compiled,
         installation,
-        actor=f"opsintel drain ({user()})",
+        actor=actor,
         is_run_finished=is_run_finished,
         open_feed=open_feed,
     )
     try:
+        drain.bind()
+        count_drain(installation.ledger, compiled.name, actor)
         report = drain.run()
     except OpsintelError as error:  # the others are drained all the same
         return Drained(compiled.name, error=str(error))

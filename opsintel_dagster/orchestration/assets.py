@@ -19,6 +19,7 @@ from opsintel_dagster.orchestration.instance import (
     quiet,
 )
 from opsintel_dagster.orchestration.keys import STAGE_TAG, asset_key, op_name
+from opsintel_dagster.orchestration.manual_runs import count_run
 from opsintel_dagster.orchestration.reports import Stage, StageReport
 from opsintel_dagster.orchestration.shown import Shown, shown
 from opsintel_dagster.orchestration.specs import outcome_specs
@@ -39,6 +40,8 @@ _ASSETS_OF: Final[Mapping[Stage, tuple[str, ...]]] = {
 def drain_stage(context: dg.AssetExecutionContext, compiled: Compiled, stage: Stage) -> StageReport:
     """Drain what is outstanding for one stage, in the installation of the environment.
 
+    The first stage of a run that a person started counts as a touch, whichever stage that is.
+
     Raises:
         OpsintelError: the stage as a whole could not be done; single batches that fail do not
             raise, they stand in the report.
@@ -58,6 +61,8 @@ def drain_stage(context: dg.AssetExecutionContext, compiled: Compiled, stage: St
             is_run_finished=is_run_finished,
             open_feed=feed_opener(instance, installation.settings.root),
         )
+        drain.bind()
+        count_run(installation.ledger, compiled.name, context.run.run_id, context.run.tags)
         stages: Mapping[Stage, Callable[[], StageReport]] = {
             Stage.ARRIVALS: drain.arrivals,
             Stage.VERIFIED: drain.verified,

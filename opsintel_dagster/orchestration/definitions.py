@@ -7,6 +7,7 @@ from pathlib import Path
 import dagster as dg
 
 from opsintel_dagster.orchestration.assets import outcome_assets
+from opsintel_dagster.orchestration.autonomy_asset import autonomy_asset
 from opsintel_dagster.orchestration.compiled import compile_outcomes
 from opsintel_dagster.orchestration.healer import healer_sensor
 from opsintel_dagster.orchestration.sensors import arrivals_sensor, drain_job
@@ -24,8 +25,9 @@ def build_defs(
 ) -> dg.Definitions:
     """Compile outcomes into the definitions of a code location.
 
-    It may be called several times in one code location and its results merged: job and sensors
-    are the same objects each time, and find the outcomes by themselves.
+    It may be called several times in one code location and its results merged: job, sensors
+    and the asset `opsintel/autonomy` are the same objects each time, and find the outcomes by
+    themselves.
 
     Args:
         outcomes: The outcomes.
@@ -34,8 +36,9 @@ def build_defs(
         produced_elsewhere: Outcomes declared elsewhere that these refer to.
         folder: Where decision tables in CSV files with a relative path lie; by default the
             current one.
-        with_job_and_sensor: False in a file of a `dg` project whose other files bring them:
-            Dagster copies what each file brings, and refuses two sensors of one name.
+        with_job_and_sensor: False in a file of a `dg` project whose other files bring them, and
+            the asset `opsintel/autonomy`: Dagster copies what each file brings, and refuses two
+            sensors, or assets, of one name.
 
     Raises:
         DeclarationError: with every finding of every outcome.
@@ -52,6 +55,6 @@ def build_defs(
 
 
 def location_defs() -> dg.Definitions:
-    """What a code location has once, whatever the number of its outcomes: job and sensors."""
+    """What a code location has once: job, sensors, and the asset that measures them all."""
     sensors = [arrivals_sensor(), healer_sensor(), watch_sensor()]
-    return dg.Definitions(jobs=[drain_job()], sensors=sensors)
+    return dg.Definitions(assets=[autonomy_asset()], jobs=[drain_job()], sensors=sensors)

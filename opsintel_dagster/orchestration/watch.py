@@ -13,6 +13,7 @@ from typing import Final
 import dagster as dg
 
 from opsintel_dagster.errors import LedgerError
+from opsintel_dagster.orchestration.autonomy_asset import report_autonomy
 from opsintel_dagster.orchestration.compiled import Compiled
 from opsintel_dagster.orchestration.installation import Installation
 from opsintel_dagster.orchestration.instance import (
@@ -117,6 +118,7 @@ def _tell(
     changed, report = tell(installation, symptoms, declared, now)
     again = [one for name, one in outcomes.items() if name in changed]
     report_unresolved(context.instance, installation, again[:MOST_REPORTED])
+    report_autonomy(context.instance, installation, cursor, now)
     waiting = report.failed + report.without_channel + report.left
     if waiting:
         context.log.warning(f"{waiting} notices could not be sent and stay in the outbox")

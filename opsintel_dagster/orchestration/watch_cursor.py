@@ -27,6 +27,7 @@ class WatchCursor:
 
     freshness: int | None = None
     at: float | None = None
+    measured: float | None = None
     pacing: Pacing = field(default_factory=Pacing)
     missed: dict[str, float] = field(default_factory=dict)
     begun: dict[str, float] = field(default_factory=dict)
@@ -40,6 +41,7 @@ class WatchCursor:
             found = cls(
                 freshness=int(known["freshness"]) if "freshness" in known else None,
                 at=float(known["at"]) if "at" in known else None,
+                measured=float(known["measured"]) if "measured" in known else None,
                 pacing=Pacing.read(json.dumps(known.get("pacing", {}))),
                 missed={str(key): float(at) for key, at in known.get("missed", {}).items()},
                 begun={str(key): float(at) for key, at in known.get("begun", {}).items()},
@@ -66,6 +68,8 @@ class WatchCursor:
         }
         if self.freshness is not None:
             document["freshness"] = self.freshness
+        if self.measured is not None:
+            document["measured"] = self.measured
         return json.dumps(document, separators=(",", ":"))
 
     def missed_since(self, key: str, now: datetime) -> datetime:

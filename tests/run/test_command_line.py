@@ -28,7 +28,8 @@ def test_dg_lists_scaffolds_checks_and_shows_an_outcome(project):
     project.run("dg", "scaffold", "defs", "opsintel_dagster.OutcomeComponent", "letters")
     assert "All definitions loaded successfully" in project.run("dg", "check", "defs")
     shown = project.run("dg", "list", "defs")
-    for name in ("letters/arrivals", "letters/promise", "opsintel_drain", "opsintel_arrivals"):
+    sensor, job, measure = "opsintel_arrivals", "opsintel_drain", "opsintel/autonomy"
+    for name in ("letters/arrivals", "letters/promise", job, sensor, measure):
         assert name in shown
 
 

@@ -1,4 +1,4 @@
-"""What is loaded: six assets an outcome, one job, three sensors, and nothing touched."""
+"""What is loaded: six assets an outcome; once a job, sensors, and a measure; nothing touched."""
 
 import time
 from datetime import timedelta
@@ -11,6 +11,8 @@ from opsintel_dagster import build_defs
 from opsintel_dagster.errors import DeclarationError
 from opsintel_dagster.orchestration.instance import carried
 from opsintel_dagster.orchestration.keys import ASSETS, check_name
+
+ASKED = {"depots", "parcels"}
 
 
 def specs(defs: dg.Definitions) -> dict[str, dg.AssetSpec]:
@@ -127,9 +129,26 @@ def test_a_location_has_one_job_and_three_sensors_however_often_outcomes_are_bui
     assert statuses == {dg.DefaultSensorStatus.RUNNING}
 
 
+def test_the_measure_of_autonomy_is_one_asset_that_neither_job_nor_sensors_take():
+    several = dg.Definitions.merge(
+        build_defs([depots()], location="tests"),
+        build_defs([parcels()], location="tests", produced_elsewhere=["depots"]),
+    )
+    repository = several.get_repository_def()
+    others = [key for key in repository.assets_defs_by_key if key.path[0] not in ASKED]
+    assert others == [dg.AssetKey(["opsintel", "autonomy"])]
+    (spec,) = repository.assets_defs_by_key[others[0]].specs
+    assert (spec.group_name, spec.owners, spec.kinds) == ("opsintel", [], {"opsintel"})
+    assert "opsintel status --autonomy" in (spec.description or "")
+    keys = repository.get_job("opsintel_drain").asset_layer.executable_asset_keys
+    assert others[0] not in keys
+    assert others[0] not in {key for key, _ in carried(repository)}
+
+
 def test_job_and_sensor_may_come_from_elsewhere():
     alone = build_defs([depots()], location="tests", with_job_and_sensor=False)
     assert not alone.sensors
+    assert len(list(alone.resolve_all_asset_specs())) == len(ASSETS)
     assert not alone.jobs
 
 
