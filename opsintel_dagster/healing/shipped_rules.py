@@ -39,7 +39,7 @@ OWN: Final = (
         named(
             _OURS,
             "ContractError ContractNotTranslated DeclarationError SettingsError UnknownName "
-            "OutcomeClaimed",
+            "OutcomeClaimed DecisionRefused EditsRefused",
         ),
         CONTRACT,
         Weight.DECISIVE,
