@@ -7,7 +7,7 @@ that dies in between goes on where it was.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import polars as pl
 from sqlalchemy import Row
@@ -21,9 +21,6 @@ from opsintel_dagster.ledger.deliveries import DeliveryState
 from opsintel_dagster.orchestration.compiled import delivery_id
 from opsintel_dagster.orchestration.work import Work
 from opsintel_dagster.outcome.names import IN_DOUBT
-
-TRIED_IN_VAIN: Final = 16
-"""So many parts refused and none taken: it is not about single records."""
 
 
 @dataclass
@@ -43,7 +40,6 @@ class Handover:
     known: dict[str, Row[Any]]
     confirmed: dict[str, str] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
-    _taken: int = 0
     _is_begun: bool = False
 
     def all(self) -> None:
@@ -87,7 +83,6 @@ class Handover:
         except DeliveryRefused as error:
             return self._divide(part, about, rows.height, error.reason)
         self.confirmed[about.id] = self._confirm(delivery, receipt, rows)
-        self._taken += 1
         return ()
 
     def _look_up(self) -> None:
@@ -126,7 +121,7 @@ class Handover:
             except DeliveryInDoubt as error:
                 self._doubt(delivery, error.reason)
                 raise
-            except (DeliveryRefused, ReceiverError):
+            except ReceiverError:
                 if receiver.guarantee is Guarantee.ASK:  # it says that nothing was taken
                     with work.lease.write() as connection:
                         deliveries.not_taken(connection, delivery.id)
@@ -151,8 +146,7 @@ class Handover:
     def _divide(self, part: str, about: Row[Any], records: int, reason: str) -> tuple[str, ...]:
         """Note that a part is refused; halve it if that may bring out the records it is about."""
         budget = self.work.compiled.outcome.healing.deliveries_per_batch
-        is_hopeless = not self._taken and len(self.known) >= TRIED_IN_VAIN
-        is_split = records > 1 and len(self.known) + 2 <= budget and not is_hopeless
+        is_split = records > 1 and len(self.known) + 2 <= budget
         with self.work.lease.write() as connection:
             deliveries.refused(connection, about.id, reason, is_split=is_split)
             for half in halves(part) if is_split else ():

@@ -192,6 +192,36 @@ def test_a_record_that_is_refused_is_found_among_64_and_the_others_are_delivered
     assert placed("P40") == ("delivered", "confirmed")
 
 
+def test_many_refused_records_far_apart_cost_only_those_next_to_them(
+    make: Callable[..., Healed],
+) -> None:
+    """Each of the first dozens of parts holds one, so that none of them is taken."""
+    healed = make(sent(healing={"deliveries_per_batch": 300}))
+    lines = [f"P{n},1.50,{'poison' if n % 32 == 5 else ''}\n" for n in range(640)]
+    healed.drop("a.csv", "".join(lines))
+    behaviour = Behaviour()
+    report = healed.drain(behaviour=behaviour)
+    assert (report.delivered.refused, report.delivered.delivered) == (20, 620)
+    assert len(behaviour.sent) <= 2 * 20 * (1 + log2(640 / 20))
+
+
+def test_where_the_deliveries_are_spent_the_parts_that_are_left_are_refused_as_they_are(
+    make: Callable[..., Healed],
+) -> None:
+    healed = make(sent(healing={"deliveries_per_batch": 9}))
+    lines = [f"P{n},1.50,{'poison' if n in (3, 60) else ''}\n" for n in range(64)]
+    healed.drop("a.csv", "".join(lines))
+    behaviour = Behaviour()
+    report = healed.drain(behaviour=behaviour)
+    assert len(behaviour.sent) <= 9
+    assert report.delivered.refused + report.delivered.delivered == 64
+    assert 2 < report.delivered.refused < 64
+    law = report.promise.conservation
+    assert law is not None
+    assert law.holds
+    assert (law.delivered, law.open) == (report.delivered.delivered, report.delivered.refused)
+
+
 def placed(parcel: str) -> tuple[str, str]:
     shown = CliRunner().invoke(app, ["trace", "parcels", parcel, "--json"])
     [record] = json.loads(shown.stdout)["records"]
