@@ -27,20 +27,13 @@ from typing import Final
 from opsintel_dagster.healing.chains import links_of
 from opsintel_dagster.healing.failure import Failure, Link, reason_of
 from opsintel_dagster.healing.message_facts import LONGEST_SEARCHED
+from opsintel_dagster.healing.retry_plan import LATER
 from opsintel_dagster.healing.shipped_row import Weight
 from opsintel_dagster.healing.shipped_table import builtin_ancestors, verdict_of
 from opsintel_dagster.outcome.healing import FailureClass, FailureRule
 
-__all__ = ["TRIED_AGAIN", "Decision", "classify", "classify_links", "decide", "links_of"]
+__all__ = ["Decision", "classify", "classify_links", "decide", "links_of"]
 
-TRIED_AGAIN: Final = frozenset(
-    {
-        FailureClass.TRANSIENT,
-        FailureClass.RATE_LIMITED,
-        FailureClass.DEPENDENCY_DOWN,
-        FailureClass.UNKNOWN,
-    }
-)
 _ONLY_OURS_TO_SAY: Final = frozenset({FailureClass.CONTRACT, FailureClass.BUG})
 NO_RULE: Final = "no rule fits"
 
@@ -80,7 +73,7 @@ def decide(links: Sequence[Link], rules: Sequence[FailureRule] = ()) -> Decision
     if own is not None:
         return own
     decision = _by_shipped_rules(links)
-    if decision.failure_class in TRIED_AGAIN:
+    if decision.failure_class in LATER:
         for place, link in enumerate(links):
             if link.is_final:
                 rule = "shipped: it says that it must not be tried again"

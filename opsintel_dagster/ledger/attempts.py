@@ -95,15 +95,18 @@ def troubles_since(
     Of the same batch, or stage, and settled at the same moment, or not yet. `available_at` is when
     the oldest record of the batch was made available, None for a stage.
     """
+    together = (
+        attempt.c.outcome,
+        attempt.c.batch_id,
+        attempt.c.stage,
+        attempt.c.failure_class,
+        attempt.c.dependency,
+        attempt.c.settled_at,
+        attempt.c.settled_by,
+    )
     query = (
         select(
-            attempt.c.outcome,
-            attempt.c.batch_id,
-            attempt.c.stage,
-            attempt.c.failure_class,
-            attempt.c.dependency,
-            attempt.c.settled_at,
-            attempt.c.settled_by,
+            *together,
             func.min(attempt.c.at, type_=UtcDateTime).label("began_at"),
             func.count().label("attempts"),
             func.max(attempt.c.reason).label("reason"),
@@ -112,13 +115,7 @@ def troubles_since(
         .outerjoin(batch, batch.c.id == attempt.c.batch_id)
         .where(attempt.c.outcome.in_(outcomes), attempt.c.at > begin)
         .group_by(
-            attempt.c.outcome,
-            attempt.c.batch_id,
-            attempt.c.stage,
-            attempt.c.failure_class,
-            attempt.c.dependency,
-            attempt.c.settled_at,
-            attempt.c.settled_by,
+            *together,
         )
         .order_by(func.min(attempt.c.at).desc())
     )

@@ -59,7 +59,7 @@ _FRESH: dict[str, Any] = {
     "next_attempt_at": None,
     "failure": None,
     "failure_class": None,
-    "given_up_under": None,
+    "is_given_up": False,
     "blocked_by": None,
     "begun_epoch": None,
     "kills": 0,
@@ -149,7 +149,7 @@ def due(connection: Connection, outcome: str, state: BatchState, now: datetime) 
         .where(
             batch.c.outcome == outcome,
             batch.c.state == state,
-            batch.c.given_up_under.is_(None),
+            ~batch.c.is_given_up,
             or_(batch.c.next_attempt_at.is_(None), batch.c.next_attempt_at <= now),
         )
         .order_by(batch.c.seq)
@@ -225,9 +225,9 @@ def fail(
     reason: str,
     attempts: int,
     next_attempt_at: datetime | None,
-    given_up_under: str | None = None,
+    is_given_up: bool = False,
 ) -> None:
-    """Note a failed attempt; `given_up_under` names the declaration under which it was the last."""
+    """Note a failed attempt; after one that gives the batch up somebody has to decide."""
     connection.execute(
         update(batch)
         .where(batch.c.id == batch_id)
@@ -236,7 +236,7 @@ def fail(
             next_attempt_at=next_attempt_at,
             failure=reason[:2000],
             failure_class=failure_class,
-            given_up_under=given_up_under,
+            is_given_up=is_given_up,
             waits_for=None,
             blocked_by=None,
             begun_epoch=None,
@@ -279,7 +279,7 @@ def given_up(connection: Connection, outcome: str) -> list[Row[Any]]:
         .where(
             batch.c.outcome == outcome,
             batch.c.state != BatchState.CLOSED,
-            batch.c.given_up_under.is_not(None),
+            batch.c.is_given_up,
         )
         .order_by(batch.c.seq)
     )
@@ -301,7 +301,7 @@ def try_again(
         & (func.coalesce(batch.c.failure_class, "") != "in_doubt")
     )
     if only_given_up:
-        failed &= batch.c.given_up_under.is_not(None)
+        failed &= batch.c.is_given_up
     found = list(connection.execute(select(batch.c.id).where(failed)).scalars())
     connection.execute(update(batch).where(failed).values(**_FRESH))
     for batch_id in found:

@@ -47,7 +47,7 @@ def reasons(connection: Connection, names: Collection[str]) -> dict[str, list[Ro
     A row has `batches`, `reason`, `failure_class`, `attempts`, `next_at` and `is_given_up`.
     """
     reason = func.coalesce(batch.c.failure, batch.c.waits_for)
-    is_given_up = batch.c.given_up_under.is_not(None)
+    is_given_up = batch.c.is_given_up
     query = (
         select(
             batch.c.outcome,

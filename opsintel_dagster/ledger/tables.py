@@ -22,6 +22,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 
 
@@ -151,7 +152,7 @@ batch = Table(
     Column("next_attempt_at", UtcDateTime),
     Column("failure", Text),
     Column("failure_class", String(20)),
-    Column("given_up_under", String(64)),
+    Column("is_given_up", Boolean, nullable=False, server_default=false()),
     Column("blocked_by", String(300)),
     Column("begun_epoch", Count),
     Column("kills", Integer, nullable=False, server_default="0"),

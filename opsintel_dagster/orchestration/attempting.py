@@ -159,7 +159,7 @@ def failed(
             reason=failure.reason,
             attempts=tried,
             next_attempt_at=None if held_by is not None else next_at,
-            given_up_under=work.compiled.fingerprint if is_given_up else None,
+            is_given_up=is_given_up,
         )
         if held_by is not None:
             batches.block(connection, batch.id, held_by.name)

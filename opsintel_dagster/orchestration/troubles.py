@@ -68,7 +68,7 @@ def troubles_of(
             row.failure_class or "",
             row.attempts,
             row.next_attempt_at,
-            row.given_up_under is not None,
+            row.is_given_up,
             row.failure or "",
         )
         for row in batches.outstanding(connection, compiled.name)

@@ -65,7 +65,7 @@ def planned(connection: Connection, outcome: str, dependencies: list[str]) -> li
     for row in batches.outstanding(connection, outcome):
         if row.failure_class == "in_doubt":
             steps.append(Step("leave alone", f"batch {row.id}", row.failure or ""))
-        elif row.given_up_under is not None:
+        elif row.is_given_up:
             steps.append(Step("try once more", f"batch {row.id}", row.failure or ""))
         elif row.attempts:
             steps.append(Step("try at once", f"batch {row.id}", row.failure or ""))
@@ -79,7 +79,6 @@ def planned(connection: Connection, outcome: str, dependencies: list[str]) -> li
 
 
 def _end_stop(connection: Connection, outcome: str, by: str) -> bool:
-    for row in attempts.unsettled(connection, [outcome]):
-        if row.batch_id is None:
-            attempts.settle_stages(connection, outcome, [row.stage], datetime.now(UTC), by)
+    failed = {row.stage for row in attempts.unsettled(connection, [outcome]) if not row.batch_id}
+    attempts.settle_stages(connection, outcome, failed, datetime.now(UTC), by)
     return breakers.close(connection, outcome_breaker(outcome))

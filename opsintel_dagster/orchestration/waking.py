@@ -178,7 +178,7 @@ def _unfinished(
         mine = found.setdefault(row.outcome, _Unfinished())
         if mine.oldest is None or row.available_at < mine.oldest:
             mine.oldest = row.available_at
-        if row.given_up_under is not None:
+        if row.is_given_up:
             is_due = False
         elif row.blocked_by is not None:
             held = opened.get(row.blocked_by)

@@ -109,11 +109,10 @@ def _tell(
     """Say what is wrong to whose it is, and to Dagster's own checks; returns it in words."""
     symptoms = detect(_snapshot(context, installation, outcomes, acted, cursor, now))
     is_there = installation.ledger.exists()
-    if is_there or symptoms:
-        installation.ledger.migrate()
-        lapses = _read_changes(context.instance, installation, outcomes, cursor)
     if not is_there and not symptoms:
         return "Nothing is wrong, and nothing was ever drained."
+    installation.ledger.migrate()
+    lapses = _read_changes(context.instance, installation, outcomes, cursor)
     declared = declared_notices(list(outcomes.values()))
     changed, report = tell(installation, symptoms, declared, now)
     again = [one for name, one in outcomes.items() if name in changed]

@@ -143,7 +143,7 @@ def test_what_has_stopped_what_was_given_up_and_what_is_down_are_among_the_troub
             reason="no rights",
             attempts=3,
             next_attempt_at=None,
-            given_up_under="x",
+            is_given_up=True,
         )
         batches.block(connection, waiting.id, "receiver desk")
         for name, kind, retry_at in (

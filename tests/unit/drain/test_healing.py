@@ -96,7 +96,7 @@ def test_a_probe_that_fails_keeps_it_open_for_longer_and_counts_against_no_batch
     assert opened.failures == 15
     assert opened.retry_at - opened.changed_at == timedelta(minutes=10)
     [waiting] = healed.rows(batch)
-    assert (waiting.attempts, waiting.given_up_under) == (1, None)
+    assert (waiting.attempts, waiting.is_given_up) == (1, False)
     assert healed.drain().failures == {}
 
 

@@ -48,7 +48,7 @@ def test_batches_that_fail_of_the_same_are_one_reason_and_breakers_name_whom_the
                 reason="no rights",
                 attempts=number + 1,
                 next_attempt_at=None,
-                given_up_under="x",
+                is_given_up=True,
             )
         batches.wait(connection, "b2", "depots has delivered nothing", {})
         batches.block(connection, "b3", "receiver desk")

@@ -20,7 +20,7 @@ def upgrade() -> None:
     )
     for column in (
         sa.Column("failure_class", sa.String(20)),
-        sa.Column("given_up_under", sa.String(64)),
+        sa.Column("is_given_up", sa.Boolean(), nullable=False, server_default=sa.false()),
         sa.Column("blocked_by", sa.String(300)),
         sa.Column("begun_epoch", Count),
         sa.Column("kills", sa.Integer(), nullable=False, server_default="0"),
