@@ -91,7 +91,7 @@ def by_hand_tuned(path: Path) -> Callable[[], Counted]:
 
 def pandera_polars(path: Path) -> Callable[[], Counted]:
     """pandera.polars, split by its check outputs."""
-    from pandera.errors import SchemaErrors  # noqa: PLC0415 - each process loads its own peer only
+    from pandera.errors import SchemaErrors
 
     contract, frame = schema(), pl.read_parquet(path)
 
@@ -109,8 +109,8 @@ def pandera_polars(path: Path) -> Callable[[], Counted]:
 
 def pandera_pandas(path: Path) -> Callable[[], Counted]:
     """pandera.pandas, split by its failure cases."""
-    import pandera.pandas as pa  # noqa: PLC0415
-    from pandera.errors import SchemaErrors  # noqa: PLC0415
+    import pandera.pandas as pa
+    from pandera.errors import SchemaErrors
 
     c, text = pa.Check, "str"
     contract = pa.DataFrameSchema(
@@ -145,7 +145,7 @@ def pandera_pandas(path: Path) -> Callable[[], Counted]:
 
 
 def _dataframely() -> Any:
-    import dataframely as dy  # noqa: PLC0415
+    import dataframely as dy
 
     class Orders(dy.Schema):
         id = dy.Int64(unique=True)
@@ -162,11 +162,11 @@ def _dataframely() -> Any:
         paid = dy.Float64(nullable=True, min=0, max=LARGEST)
 
         @dy.rule()
-        def paid_fits(cls) -> pl.Expr:  # noqa: N805 - dataframely's own form
+        def paid_fits(cls) -> pl.Expr:
             return pl.col("paid") <= pl.col("price")
 
         @dy.rule()
-        def ticket_unique(cls) -> pl.Expr:  # noqa: N805
+        def ticket_unique(cls) -> pl.Expr:
             return pl.struct("shop", "ticket").is_unique()
 
     return Orders
@@ -202,7 +202,7 @@ def dataframely_lazy(path: Path) -> Callable[[], Counted]:
 
 def great_expectations(path: Path) -> Callable[[], Counted]:
     """Great Expectations, split by its unexpected indices."""
-    import great_expectations as gx  # noqa: PLC0415
+    import great_expectations as gx
 
     frame = pl.read_parquet(path).to_pandas()
     context = gx.get_context(mode="ephemeral")

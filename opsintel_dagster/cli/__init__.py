@@ -3,6 +3,6 @@
 
 def main() -> None:
     """Run the command line; what a command needs is imported when it runs."""
-    from opsintel_dagster.cli.app import app  # noqa: PLC0415  # importing the package stays free
+    from opsintel_dagster.cli.app import app  # importing the package stays free
 
     app()

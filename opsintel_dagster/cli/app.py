@@ -78,16 +78,16 @@ def status(
     if shows_healing and shows_autonomy:
         raise typer.BadParameter("write --healing or --autonomy, one at a time")
     if shows_healing:
-        from opsintel_dagster.cli.healing import healing  # noqa: PLC0415
+        from opsintel_dagster.cli.healing import healing
 
         healing(outcomes or [], days=days or 30, as_json=as_json)
         return
     if shows_autonomy:
-        from opsintel_dagster.cli.autonomy import autonomy  # noqa: PLC0415
+        from opsintel_dagster.cli.autonomy import autonomy
 
         autonomy(outcomes or [], days=days or 28, as_json=as_json)
         return
-    from opsintel_dagster.cli.status import status as show  # noqa: PLC0415
+    from opsintel_dagster.cli.status import status as show
 
     exit_with(is_fine=show(outcomes or [], as_json=as_json))
 
@@ -113,7 +113,7 @@ def trace(
     File and line, verdict, route, delivery, receipt, confirmation, runs. Exits with 1 if there is
     no such record, and names keys near it.
     """
-    from opsintel_dagster.cli.trace import trace as show  # noqa: PLC0415
+    from opsintel_dagster.cli.trace import trace as show
 
     is_found = show(outcome, key, shows_personal_data=shows_personal_data, as_json=as_json)
     exit_with(is_fine=is_found)
@@ -136,7 +136,7 @@ def notices_list(
     as_json: Json = False,
 ) -> None:
     """Show notices of what still stands, and those that could not be sent; the newest first."""
-    from opsintel_dagster.cli.notices import list_notices  # noqa: PLC0415
+    from opsintel_dagster.cli.notices import list_notices
 
     list_notices(outcomes or [], with_past=with_past, as_json=as_json)
 
@@ -155,7 +155,7 @@ def notices_ack(
 
     Exits with 1 if somebody already did, and says who.
     """
-    from opsintel_dagster.cli.notices import acknowledge  # noqa: PLC0415
+    from opsintel_dagster.cli.notices import acknowledge
 
     exit_with(is_fine=acknowledge(notice, actor, as_json=as_json))
 
@@ -167,7 +167,7 @@ def notices_test(
     as_json: Json = False,
 ) -> None:
     """Send a test message to every channel of an outcome; exits with 1 if one does not take it."""
-    from opsintel_dagster.cli.notices import try_channels  # noqa: PLC0415
+    from opsintel_dagster.cli.notices import try_channels
 
     exit_with(is_fine=try_channels(outcome, module=module, as_json=as_json))
 
@@ -187,7 +187,7 @@ def drain(
     the outcomes that refer to them. Exits with 1 if something failed or a record is unaccounted
     for; an outcome that somebody else is draining is skipped.
     """
-    from opsintel_dagster.cli.drain import drain as run  # noqa: PLC0415
+    from opsintel_dagster.cli.drain import drain as run
 
     is_fine = run(outcomes or [], drains_all=drains_all, module=module, as_json=as_json)
     exit_with(is_fine=is_fine)
@@ -208,7 +208,7 @@ def heal(
     probed, and the outcome is drained. Counts as a decision of yours. Exits with 1 if something
     failed again.
     """
-    from opsintel_dagster.cli.heal import heal as run  # noqa: PLC0415
+    from opsintel_dagster.cli.heal import heal as run
 
     exit_with(is_fine=run(outcome, is_dry_run=is_dry_run, module=module, as_json=as_json))
 
@@ -220,7 +220,7 @@ def doctor(module: Module = None, as_json: Json = False) -> None:
     Says for each thing that is not what to do about it, and exits with 1. What is marked with `!`
     is advice: a drain does without it.
     """
-    from opsintel_dagster.cli.doctor import doctor as examine  # noqa: PLC0415
+    from opsintel_dagster.cli.doctor import doctor as examine
 
     exit_with(is_fine=examine(module=module, as_json=as_json))
 
@@ -247,7 +247,7 @@ def classify(
 
     Reads a traceback, or the log of a run. Exits with 1 if there is no failure in it.
     """
-    from opsintel_dagster.cli.classify import classify as explain  # noqa: PLC0415
+    from opsintel_dagster.cli.classify import classify as explain
 
     explain(file, run=run, outcome=outcome, module=module, as_json=as_json)
 
@@ -261,7 +261,7 @@ def release(
 
     What happened under the name stays in the ledger.
     """
-    from opsintel_dagster.cli.release import release as free  # noqa: PLC0415
+    from opsintel_dagster.cli.release import release as free
 
     free(outcome, as_json=as_json)
 
@@ -272,7 +272,7 @@ def release(
 )
 def demo(context: typer.Context) -> None:
     """Run the three outcomes on real departures."""
-    from opsintel_dagster.cli.demo import demo as run  # noqa: PLC0415
+    from opsintel_dagster.cli.demo import demo as run
 
     # A command of its own, made now: its options are written where its work is.
     alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)

@@ -97,7 +97,7 @@ def _values(one: CaseView, most: int) -> str:
 def _sample(settings: Settings, found: CaseView, rows: int) -> list[dict[str, Any]]:
     """Some of the records that lie in quarantine for this case, with file and line."""
     # Only who looks at rows pays for what reads them.
-    from opsintel_dagster.cli.sampling import open_records  # noqa: PLC0415
+    from opsintel_dagster.cli.sampling import open_records
 
     return [
         {

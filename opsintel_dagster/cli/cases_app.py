@@ -21,7 +21,7 @@ def cases_list(
     as_json: Json = False,
 ) -> None:
     """Show open cases, those with most records first."""
-    from opsintel_dagster.cli.cases import list_cases  # noqa: PLC0415
+    from opsintel_dagster.cli.cases import list_cases
 
     list_cases(outcomes or [], with_closed=with_closed, as_json=as_json)
 
@@ -33,7 +33,7 @@ def cases_show(
     as_json: Json = False,
 ) -> None:
     """Show one case: values, rules, owner, human step, some records, and what closes it."""
-    from opsintel_dagster.cli.cases import show_case  # noqa: PLC0415
+    from opsintel_dagster.cli.cases import show_case
 
     show_case(case, rows=rows, as_json=as_json)
 
@@ -74,7 +74,7 @@ def cases_resolve(
     Shows first what that would do; the next drain does it. Of two people who decide at the same
     moment the second learns who was faster. To discard and to accept there has to be a reason.
     """
-    from opsintel_dagster.cli.resolving import Answer, resolve  # noqa: PLC0415
+    from opsintel_dagster.cli.resolving import Answer, resolve
 
     answer = Answer.read(
         discards=discards, accepts=accepts, replays=replays, sets=sets or [], file=file
@@ -104,7 +104,7 @@ def cases_assign(
     as_json: Json = False,
 ) -> None:
     """Ask somebody else, until the case closes."""
-    from opsintel_dagster.cli.resolving import assign  # noqa: PLC0415
+    from opsintel_dagster.cli.resolving import assign
 
     assign(case, owner, reason=reason, actor=actor, as_json=as_json)
 
@@ -120,7 +120,7 @@ def cases_snooze(
     as_json: Json = False,
 ) -> None:
     """Let the clock of a case run out later."""
-    from opsintel_dagster.cli.resolving import snooze  # noqa: PLC0415
+    from opsintel_dagster.cli.resolving import snooze
 
     snooze(case, duration, reason=reason, actor=actor, as_json=as_json)
 
@@ -136,6 +136,6 @@ def cases_export(
     as_json: Json = False,
 ) -> None:
     """Write all records of a case to a CSV file, to be edited and given to `resolve --file`."""
-    from opsintel_dagster.cli.exporting import export  # noqa: PLC0415
+    from opsintel_dagster.cli.exporting import export
 
     export(case, file, shows_personal_data=shows_personal_data, as_json=as_json)

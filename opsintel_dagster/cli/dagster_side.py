@@ -22,7 +22,7 @@ def dagster_side(settings: Settings) -> "tuple[Callable[[str], bool], FeedOpener
         return (lambda _run_id: False), None
     import dagster as dg
 
-    from opsintel_dagster.orchestration.asset_feed import feed_opener  # noqa: PLC0415  # is Dagster
+    from opsintel_dagster.orchestration.asset_feed import feed_opener  # is Dagster
 
     instance = dg.DagsterInstance.get()
 

@@ -35,15 +35,15 @@ def demo(
     Run again, it goes on where it stopped: what was delivered stays delivered, once.
     """
     # Everything heavy is imported here, so that other commands start without it.
-    from opsintel_dagster.cli.console import answers, messages, write_json  # noqa: PLC0415
-    from opsintel_dagster.cli.demo_figures import figures_of  # noqa: PLC0415
-    from opsintel_dagster.cli.demo_fresh import forget  # noqa: PLC0415
-    from opsintel_dagster.cli.demo_next import show_next_steps  # noqa: PLC0415
-    from opsintel_dagster.cli.demo_plan import FLIGHTS, OUTCOMES, plan  # noqa: PLC0415
-    from opsintel_dagster.cli.demo_runs import operation, prepare_environment  # noqa: PLC0415
-    from opsintel_dagster.cli.demo_source import DemoSource  # noqa: PLC0415
-    from opsintel_dagster.cli.demo_table import show_figures  # noqa: PLC0415
-    from opsintel_dagster.orchestration.installation import Installation  # noqa: PLC0415
+    from opsintel_dagster.cli.console import answers, messages, write_json
+    from opsintel_dagster.cli.demo_figures import figures_of
+    from opsintel_dagster.cli.demo_fresh import forget
+    from opsintel_dagster.cli.demo_next import show_next_steps
+    from opsintel_dagster.cli.demo_plan import FLIGHTS, OUTCOMES, plan
+    from opsintel_dagster.cli.demo_runs import operation, prepare_environment
+    from opsintel_dagster.cli.demo_source import DemoSource
+    from opsintel_dagster.cli.demo_table import show_figures
+    from opsintel_dagster.orchestration.installation import Installation
 
     root = Path.cwd()
     prepare_environment(root)
@@ -77,7 +77,7 @@ def drive(steps: Sequence["Step"], running: "Operation", console: "Console") -> 
     Raises:
         RunFailed: a run did not succeed; what came before it stays done.
     """
-    from rich.progress import (  # noqa: PLC0415
+    from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
         Progress,

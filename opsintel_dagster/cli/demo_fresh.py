@@ -50,7 +50,7 @@ def forget(installation: Installation, running: Operation) -> None:
 def _forget_runs(instance: "dg.DagsterInstance") -> None:
     import dagster as dg
 
-    from opsintel_dagster.orchestration.keys import outcome_keys  # noqa: PLC0415
+    from opsintel_dagster.orchestration.keys import outcome_keys
 
     for run in instance.get_runs(dg.RunsFilter(tags={DEMO_TAG: MARKED})):
         instance.delete_run(run.run_id)

@@ -40,7 +40,7 @@ class Operation:
         Raises:
             RunFailed: the run did not succeed.
         """
-        from opsintel_dagster.orchestration.keys import OUTCOME_TAG, outcome_keys  # noqa: PLC0415
+        from opsintel_dagster.orchestration.keys import OUTCOME_TAG, outcome_keys
 
         result = self.job.execute_in_process(
             run_config=QUIET,
@@ -71,8 +71,8 @@ def operation(root: Path) -> Iterator[Operation]:
     """
     import dagster as dg  # a second of start that other commands do not pay
 
-    from opsintel_dagster.orchestration.instance import carried  # noqa: PLC0415
-    from opsintel_dagster.orchestration.keys import JOB_NAME  # noqa: PLC0415
+    from opsintel_dagster.orchestration.instance import carried
+    from opsintel_dagster.orchestration.keys import JOB_NAME
 
     repository = _definitions(root).get_repository_def()
     compiled = {one.name: one for _, one in carried(repository)}

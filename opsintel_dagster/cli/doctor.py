@@ -46,9 +46,9 @@ def _look(module: str | None) -> Iterator[Diagnosis]:
     yield from look_at_installation(settings)
     yield from look_at_machinery(settings)
     # Declarations cost a second or two to load; what was found so far is on the screen by then.
-    from opsintel_dagster.cli.examining import look_at_outcome  # noqa: PLC0415
-    from opsintel_dagster.orchestration.declarations import load_outcomes, module_name  # noqa: PLC0415
-    from opsintel_dagster.orchestration.installation import Installation  # noqa: PLC0415
+    from opsintel_dagster.cli.examining import look_at_outcome
+    from opsintel_dagster.orchestration.declarations import load_outcomes, module_name
+    from opsintel_dagster.orchestration.installation import Installation
 
     try:
         name = module_name(settings.root, module)

@@ -86,14 +86,14 @@ def try_channels(outcome: str, *, module: str | None, as_json: bool) -> bool:
         SettingsError: there is no such module.
     """
     # Declarations cost a second or two to load: only who sends something pays it.
-    from opsintel_dagster.orchestration.declarations import (  # noqa: PLC0415
+    from opsintel_dagster.orchestration.declarations import (
         chosen,
         load_outcomes,
         module_name,
     )
-    from opsintel_dagster.outcome import shown_channel  # noqa: PLC0415
-    from opsintel_dagster.watching import AppriseSender  # noqa: PLC0415
-    from opsintel_dagster.watching.outbox import send_through  # noqa: PLC0415
+    from opsintel_dagster.outcome import shown_channel
+    from opsintel_dagster.watching import AppriseSender
+    from opsintel_dagster.watching.outbox import send_through
 
     root = Settings.from_env().root
     name = module_name(root, module)

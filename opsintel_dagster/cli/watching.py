@@ -48,12 +48,12 @@ def _dagster(home: Path) -> Iterator[Diagnosis]:
         return
     import dagster as dg
 
-    from opsintel_dagster.orchestration.instance import (  # noqa: PLC0415  # is Dagster
+    from opsintel_dagster.orchestration.instance import (  # is Dagster
         daemon_heartbeats,
         sensor_ticks,
     )
-    from opsintel_dagster.orchestration.keys import SENSORS  # noqa: PLC0415  # is Dagster
-    from opsintel_dagster.orchestration.sensors import interval_seconds  # noqa: PLC0415  # is Dagster
+    from opsintel_dagster.orchestration.keys import SENSORS  # is Dagster
+    from opsintel_dagster.orchestration.sensors import interval_seconds  # is Dagster
 
     now = datetime.now(UTC)
     try:
