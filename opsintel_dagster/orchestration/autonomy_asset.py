@@ -4,7 +4,7 @@ It measures every outcome of the ledger, not those of one code location only: it
 all of them, so all must say the same.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
@@ -15,7 +15,7 @@ from opsintel_dagster.ledger import bindings
 from opsintel_dagster.orchestration.autonomy import Autonomy, Period, read, together
 from opsintel_dagster.orchestration.heartbeats import last_materialized
 from opsintel_dagster.orchestration.installation import Installation
-from opsintel_dagster.orchestration.metadata import MetadataDict
+from opsintel_dagster.orchestration.metadata import MetadataDict, markdown_table
 from opsintel_dagster.orchestration.watch_cursor import WatchCursor
 
 AUTONOMY_KEY: Final = dg.AssetKey(["opsintel", "autonomy"])
@@ -111,10 +111,12 @@ def autonomy_metadata(found: Sequence[Autonomy]) -> MetadataDict:
     for one in shown:
         metadata |= _numbers(one.whole, f"{one.outcome}_")
         metadata[f"{one.outcome}_touches"] = one.whole.touches
-    metadata["by_outcome"] = dg.MetadataValue.md(_table(_HEAD, map(_row, shown)))
+    metadata["by_outcome"] = dg.MetadataValue.md(
+        markdown_table(_HEAD, [_row(one) for one in shown])
+    )
     causes = list(_causes(shown))[:MOST_CAUSES]
     if causes:
-        metadata["top_causes"] = dg.MetadataValue.md(_table(_CAUSES_HEAD, causes))
+        metadata["top_causes"] = dg.MetadataValue.md(markdown_table(_CAUSES_HEAD, causes))
     return metadata
 
 
@@ -177,8 +179,3 @@ def _share(period: Period) -> str:
 
 def _minutes(minutes: float | None) -> str:
     return "—" if minutes is None else f"{minutes:,.1f}"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

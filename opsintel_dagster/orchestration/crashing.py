@@ -5,7 +5,7 @@ A check that raises on one value would else keep every row of its batch from bei
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import polars as pl
 
@@ -14,6 +14,9 @@ from opsintel_dagster.outcome.masking import mask
 
 MOST_TRIES: Final = 64
 """Verdicts that may be spent on finding the rows of one batch."""
+
+
+Verdict = TypeVar("Verdict")
 
 
 @dataclass
@@ -56,6 +59,24 @@ def isolate(
         crashing, on=["_arrival", "_row"], how="anti", maintain_order="left", nulls_equal=True
     )
     return Isolated(sound, crashing)
+
+
+def verdict_of(
+    rows: pl.DataFrame, judge: Callable[[pl.DataFrame], Verdict]
+) -> tuple[Verdict, pl.DataFrame]:
+    """The verdict over the rows that can be judged, and those over which it breaks down, if any.
+
+    Raises:
+        OpsintelError: it is about no single rows, and says itself what is wrong.
+        Exception: what `judge` raised, where the rows cannot be told from the others.
+    """
+    try:
+        return judge(rows), rows.clear()
+    except OpsintelError:
+        raise
+    except Exception as error:  # noqa: BLE001  # whatever breaks down
+        isolated = isolate(rows, judge, error)
+    return judge(isolated.sound), isolated.crashing
 
 
 def _raised(judge: Callable[[pl.DataFrame], object], rows: pl.DataFrame) -> Exception | None:

@@ -12,7 +12,7 @@ import polars as pl
 from opsintel_dagster.errors import OpsintelError
 from opsintel_dagster.ledger import arrivals
 from opsintel_dagster.orchestration.compiled import HOLDING_RULES, TOLERANCE, Compiled
-from opsintel_dagster.orchestration.crashing import isolate
+from opsintel_dagster.orchestration.crashing import verdict_of
 from opsintel_dagster.orchestration.installation import Installation
 from opsintel_dagster.orchestration.references import References
 from opsintel_dagster.orchestration.stage_routed import UNROUTED
@@ -90,18 +90,11 @@ class JudgingAgain:
             )
 
         try:
-            return judge(raw), raw.clear()
-        except OpsintelError:
-            raise
-        except Exception as error:  # noqa: BLE001  # whatever a team's check raises
-            crash = error
-        try:
-            isolated = isolate(raw, judge, crash)
+            return verdict_of(raw, judge)
         except OpsintelError:
             raise
         except Exception:  # noqa: BLE001  # it is about all of them: none can be judged
             return judge(raw.clear()), raw
-        return judge(isolated.sound), isolated.crashing
 
     def _with_standing(self, judged: pl.DataFrame) -> pl.DataFrame:
         """Add the rules that no verdict over rows repeats, where they still hold."""

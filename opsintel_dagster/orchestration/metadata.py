@@ -129,7 +129,9 @@ def _law(law: Conservation) -> MetadataDict:
         "open": law.open,
         "in_flight": law.in_flight,
     }
-    text = _markdown(("where", "records"), [(name, f"{value:,}") for name, value in terms.items()])
+    text = markdown_table(
+        ("where", "records"), [(name, f"{value:,}") for name, value in terms.items()]
+    )
     total = f"\n\n{law.accounted:,} found of {law.received:,} received."
     return {**terms, "received": law.received, "conservation": dg.MetadataValue.md(text + total)}
 
@@ -138,13 +140,13 @@ def count_table(name: str, what: str, counts: Mapping[str, int]) -> MetadataDict
     """A table of counts, largest first; nothing where there is nothing to count."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     rows = [(key, f"{value:,}") for key, value in ordered if value]
-    return {name: dg.MetadataValue.md(_markdown((what, "count"), rows))} if rows else {}
+    return {name: dg.MetadataValue.md(markdown_table((what, "count"), rows))} if rows else {}
 
 
 def reason_table(name: str, what: str, reasons: Mapping[str, str]) -> MetadataDict:
     """A table of reasons; nothing where there are none."""
     rows = list(reasons.items())
-    return {name: dg.MetadataValue.md(_markdown((what, "reason"), rows))} if rows else {}
+    return {name: dg.MetadataValue.md(markdown_table((what, "reason"), rows))} if rows else {}
 
 
 def failing_table(failing: Sequence[FailingBatch]) -> MetadataDict:
@@ -161,7 +163,7 @@ def failing_table(failing: Sequence[FailingBatch]) -> MetadataDict:
         for one in failing
     ]
     head = ("batch", "state", "class", "attempts", "next", "reason")
-    return {"attempts": dg.MetadataValue.md(_markdown(head, rows))} if rows else {}
+    return {"attempts": dg.MetadataValue.md(markdown_table(head, rows))} if rows else {}
 
 
 def _when(at: datetime | None) -> str:
@@ -190,7 +192,7 @@ def _case_table(cases: Sequence[OpenCase], private_modes: Collection[str]) -> Me
         for case in sorted(cases, key=lambda case: -case.rows)
     ]
     head = ("failure mode", "records", "open since", "values", "owner")
-    return {"cases": dg.MetadataValue.md(_markdown(head, rows))}
+    return {"cases": dg.MetadataValue.md(markdown_table(head, rows))}
 
 
 def _values(values: Mapping[str, int]) -> str:
@@ -203,7 +205,7 @@ def sample_table(frame: pl.DataFrame, pii: Collection[str]) -> str:
     shown = mask_pii(frame.head(SAMPLE_ROWS), pii)
     shown = shown.select(pl.exclude(*_BOOKKEEPING), *(n for n in _REASONS if n in shown.columns))
     rows = [tuple(_cell(value) for value in row) for row in shown.iter_rows()]
-    return _markdown([name.removeprefix("_") for name in shown.columns], rows)
+    return markdown_table([name.removeprefix("_") for name in shown.columns], rows)
 
 
 def _cell(value: object) -> str:
@@ -212,7 +214,7 @@ def _cell(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table that stays below 32 KB, and says how many rows it left out."""
     lines = [_line(head), _line(["---"] * len(head))]
     size = sum(len(line.encode()) for line in lines)

@@ -8,7 +8,7 @@ import polars as pl
 from sqlalchemy import Connection, Row
 
 from opsintel_dagster.crashpoints import reached
-from opsintel_dagster.errors import LeaseLost, OpsintelError, ReferenceDown
+from opsintel_dagster.errors import LeaseLost, LedgerError, OpsintelError, ReferenceDown
 from opsintel_dagster.ledger import batches, cases, entries
 from opsintel_dagster.ledger.batches import BatchKind, Role
 from opsintel_dagster.ledger.cases import DECLARATION
@@ -31,6 +31,7 @@ def replay_healed(
 
     Raises:
         LeaseLost: another drain has taken over.
+        LedgerError: the ledger cannot be reached.
     """
     replayed = 0
     with work.installation.ledger.read() as connection:
@@ -43,7 +44,7 @@ def replay_healed(
             continue
         try:
             replayed += _replay(work, case, changed)
-        except LeaseLost:
+        except (LeaseLost, LedgerError):
             raise
         except ReferenceDown as error:
             waiting[f"replay of {case.failure_mode}"] = str(error)

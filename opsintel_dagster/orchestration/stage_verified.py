@@ -13,13 +13,13 @@ import polars as pl
 from sqlalchemy import Connection, Row
 
 from opsintel_dagster.crashpoints import reached
-from opsintel_dagster.errors import OpsintelError, ReferenceDown
+from opsintel_dagster.errors import ReferenceDown
 from opsintel_dagster.ledger import arrivals, batches, bindings, cases, entries
 from opsintel_dagster.ledger.batches import BatchKind, BatchState, Role
 from opsintel_dagster.orchestration import attempting, corrections, quarantine
 from opsintel_dagster.orchestration.carrying_out import execute
 from opsintel_dagster.orchestration.compiled import TOLERANCE
-from opsintel_dagster.orchestration.crashing import isolate
+from opsintel_dagster.orchestration.crashing import verdict_of
 from opsintel_dagster.orchestration.judging_again import accepted_in
 from opsintel_dagster.orchestration.quarantine_report import verified_report
 from opsintel_dagster.orchestration.raw import read_raw
@@ -147,15 +147,7 @@ def _judge(
         columns = {member.id: tuple(member.columns) for member in members if member.columns}
         return work.compiled.contract.verify(rows, references=rows_of, columns_of=columns)
 
-    judgeable, crashing = raw, pl.DataFrame()
-    try:
-        verdict = judge(raw)
-    except OpsintelError:
-        raise
-    except Exception as error:  # noqa: BLE001  # whatever a team's check raises
-        isolated = isolate(raw, judge, error)
-        judgeable, crashing = isolated.sound, isolated.crashing
-        verdict = judge(judgeable)
+    verdict, crashing = verdict_of(raw, judge)
     verified, bad = verdict.valid, verdict.quarantine
     if not crashing.is_empty():
         broken = crashing.with_columns(pl.lit([CRASHED], dtype=pl.List(pl.String)).alias("_rules"))
@@ -164,7 +156,7 @@ def _judge(
     if batch.kind == BatchKind.ARRIVALS:
         wholly = _held_wholly(work, members, bad, held)
         if wholly:
-            verified, bad = _hold(judgeable, verified, bad, wholly)
+            verified, bad = _hold(raw, verified, bad, wholly)
             held |= wholly
     accepted = accepted_in(raw, KEY_REPEAT)
     verified, repeated, unchanged = corrections.compare(
