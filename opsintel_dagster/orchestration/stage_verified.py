@@ -18,18 +18,15 @@ from opsintel_dagster.ledger import arrivals, batches, bindings, cases, entries
 from opsintel_dagster.ledger.batches import BatchKind, BatchState, Role
 from opsintel_dagster.orchestration import attempting, corrections, quarantine
 from opsintel_dagster.orchestration.carrying_out import execute
-from opsintel_dagster.orchestration.compiled import TOLERANCE
-from opsintel_dagster.orchestration.crashing import verdict_of
+from opsintel_dagster.orchestration.judging import judge_rows
 from opsintel_dagster.orchestration.judging_again import accepted_in
 from opsintel_dagster.orchestration.quarantine_report import verified_report
 from opsintel_dagster.orchestration.raw import read_raw
 from opsintel_dagster.orchestration.references import Reference
 from opsintel_dagster.orchestration.replay import replay_healed
 from opsintel_dagster.orchestration.reports import Stage, VerifiedReport
-from opsintel_dagster.orchestration.symptoms import held_for
 from opsintel_dagster.orchestration.work import Work
-from opsintel_dagster.outcome.names import CRASHED, KEY_REPEAT
-from opsintel_dagster.verification import Verdict
+from opsintel_dagster.outcome.names import KEY_REPEAT
 
 
 @dataclass
@@ -142,80 +139,26 @@ def _judge(
 ) -> Judged:
     raw = read_raw(work, batch, members)
     rows_of = {name: reference.rows for name, reference in references.items()}
-
-    def judge(rows: pl.DataFrame) -> Verdict:
-        columns = {member.id: tuple(member.columns) for member in members if member.columns}
-        return work.compiled.contract.verify(rows, references=rows_of, columns_of=columns)
-
-    verdict, crashing = verdict_of(raw, judge)
-    verified, bad = verdict.valid, verdict.quarantine
-    if not crashing.is_empty():
-        broken = crashing.with_columns(pl.lit([CRASHED], dtype=pl.List(pl.String)).alias("_rules"))
-        bad = pl.concat([bad, broken], how="diagonal_relaxed")
-    held = dict(verdict.held)
-    if batch.kind == BatchKind.ARRIVALS:
-        wholly = _held_wholly(work, members, bad, held)
-        if wholly:
-            verified, bad = _hold(raw, verified, bad, wholly)
-            held |= wholly
+    rows = judge_rows(
+        work.compiled,
+        raw,
+        members,
+        rows_of,
+        has_whole_arrivals=batch.kind == BatchKind.ARRIVALS,
+    )
+    bad = rows.bad
     accepted = accepted_in(raw, KEY_REPEAT)
     verified, repeated, unchanged = corrections.compare(
-        work, batch, members, verified, held, accepted
+        work, batch, members, rows.verified, rows.held, accepted
     )
     if not repeated.is_empty():
-        rows = raw.join(repeated, on=["_arrival", "_row"], how="inner", maintain_order="left")
-        bad = pl.concat([bad, rows.select(bad.columns)], how="diagonal_relaxed")
+        again = raw.join(repeated, on=["_arrival", "_row"], how="inner", maintain_order="left")
+        bad = pl.concat([bad, again.select(bad.columns)], how="diagonal_relaxed")
     bad = quarantine.with_causes(work.compiled, bad)
-    warned = verdict.warnings()
-    if verified.height < verdict.valid.height:  # held or unchanged rows did not go on
+    warned = rows.warned
+    if not rows.is_whole or verified.height < rows.verified.height:  # not all of them went on
         warned = work.compiled.contract.verify(verified, references=rows_of).warnings()
-    return Judged(verified, bad, unchanged, warned, held)
-
-
-def _held_wholly(
-    work: Work, members: list[Row[Any]], bad: pl.DataFrame, held: Mapping[str, tuple[str, ...]]
-) -> dict[str, tuple[str, ...]]:
-    """Arrivals of which no row may go on, with the rules that say so.
-
-    Their claim found a symptom they are held for, or a larger share of them was quarantined than
-    the outcome tolerates.
-    """
-    counts = dict(bad.group_by("_arrival").len().iter_rows())
-    limit = work.compiled.outcome.tolerance
-    wholly = {}
-    for member in members:
-        rules = held_for(member.symptoms)
-        if member.records and counts.get(member.id, 0) / member.records > limit:
-            rules = (*rules, TOLERANCE)
-        if rules and member.records and member.id not in held:
-            wholly[member.id] = rules
-    return wholly
-
-
-def _hold(
-    raw: pl.DataFrame,
-    verified: pl.DataFrame,
-    bad: pl.DataFrame,
-    wholly: Mapping[str, tuple[str, ...]],
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Put every row of these arrivals into quarantine; rows that were fine say why too."""
-    holding = pl.DataFrame(
-        {"_arrival": list(wholly), "_holding": list(map(list, wholly.values()))},
-        schema={"_arrival": pl.String, "_holding": pl.List(pl.String)},
-    )
-    good = verified.select("_arrival", "_row").join(holding, on="_arrival", how="inner")
-    rows = raw.join(
-        good.rename({"_holding": "_rules"}),
-        on=["_arrival", "_row"],
-        how="inner",
-        maintain_order="left",
-    )
-    bad = bad.join(holding, on="_arrival", how="left", maintain_order="left")
-    is_held = pl.col("_holding").is_not_null()
-    named = pl.when(is_held).then(pl.concat_list("_holding", "_rules")).otherwise("_rules")
-    bad = bad.with_columns(named.alias("_rules")).drop("_holding")
-    together = pl.concat([bad, rows.select(bad.columns)], how="diagonal_relaxed")
-    return verified.filter(~pl.col("_arrival").is_in(list(wholly))), together
+    return Judged(verified, bad, unchanged, warned, rows.held)
 
 
 def _open_cases(
