@@ -30,6 +30,8 @@ CONTROL_COLUMNS: Final = frozenset(
         "_standing",
         "_accepted",
         "_amended",
+        "_amended_by",
+        "_sent_to",
         *RAW_SCHEMA,
     }
 )

@@ -300,6 +300,16 @@ def columns_of(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[st
     return found
 
 
+def symptoms_of(connection: Connection, ids: Sequence[str]) -> dict[str, Any]:
+    """What the claims of these arrivals found."""
+    found: dict[str, Any] = {}
+    for start in range(0, len(ids), _NAMES_PER_QUERY):
+        some = ids[start : start + _NAMES_PER_QUERY]
+        query = select(arrival.c.id, arrival.c.symptoms).where(arrival.c.id.in_(some))
+        found |= {row.id: row.symptoms for row in connection.execute(query)}
+    return found
+
+
 def records_of(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
     """How many records these arrivals brought."""
     found: dict[str, int] = {}

@@ -1,7 +1,7 @@
 """An outcome made ready to run: declaration, contract and decision table, checked together."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import polars as pl
 
 from opsintel_dagster.errors import ContractError, DeclarationError
 from opsintel_dagster.ledger.ids import stable_id
+from opsintel_dagster.orchestration.amending import NOTHING_AMENDED, Amending, InForce
 from opsintel_dagster.outcome import (
     SYMPTOM_RULES,
     UNMAPPED,
@@ -19,9 +20,12 @@ from opsintel_dagster.outcome import (
     Quarantine,
     Route,
     check,
+    content_of,
     declaration_fingerprint,
     effective_routes,
 )
+from opsintel_dagster.outcome.amendment_checks import amendment_problems
+from opsintel_dagster.outcome.fingerprint import fingerprint_with
 from opsintel_dagster.outcome.names import OWN_MODES
 from opsintel_dagster.routing import DecisionTable, read_routes_csv
 from opsintel_dagster.verification import Contract, Tier
@@ -44,7 +48,8 @@ class Compiled:
     """One outcome, checked and ready to drain.
 
     `location` is the code location that owns it; `fingerprint` changes with everything that
-    changes a verdict or a route, and with nothing else.
+    changes a verdict or a route, and with nothing else. `routes` are those of the decision table;
+    `table` has those of the amendments in front.
     """
 
     outcome: Outcome
@@ -53,11 +58,50 @@ class Compiled:
     table: DecisionTable
     fingerprint: str
     location: str
+    amending: Amending = NOTHING_AMENDED
+    declared: "Compiled | None" = None
+    """The outcome as it is declared, where amendments that were kept in the ledger apply."""
 
     @property
     def name(self) -> str:
         """The outcome's name."""
         return self.outcome.name
+
+    def amended(self, kept: Sequence[InForce]) -> "Compiled":
+        """The outcome with amendments that were kept in the ledger, oldest first.
+
+        They come before what is declared. One that is declared, too, is not applied twice; one
+        that no longer fits is left out, and `amending.unfit` says why.
+        """
+        base = self.declared or self
+        said = [content_of(one) for one in base.outcome.amendments]
+        fitting: list[InForce] = []
+        unfit: dict[str, str] = {}
+        for one in kept:
+            if content_of(one.amendment) in said:
+                continue
+            outcome = base.outcome
+            problem = next(
+                amendment_problems(
+                    one.amendment, base.contract.columns, outcome.handoff, outcome.source
+                ),
+                None,
+            )
+            if problem is not None:
+                unfit[one.label] = problem.what
+            else:
+                fitting.append(one)
+        if not fitting and not unfit:
+            return base
+        amending = Amending((*fitting, *base.amending.in_force), unfit)
+        told = [content_of(one.amendment) for one in fitting]
+        return replace(
+            base,
+            table=DecisionTable.compile((*amending.routes, *base.routes), base.contract.columns),
+            fingerprint=fingerprint_with(base.fingerprint, told) if told else base.fingerprint,
+            amending=amending,
+            declared=base,
+        )
 
     @cached_property
     def _mode_of_rule(self) -> dict[str, str]:
@@ -147,7 +191,7 @@ class Compiled:
 
     def pinned_routes(self) -> list[dict[str, Any]]:
         """The routes as they are kept in the ledger for batches pinned to this declaration."""
-        return [route.model_dump(mode="json") for route in self.routes]
+        return [route.model_dump(mode="json") for route in (*self.amending.routes, *self.routes)]
 
 
 def compile_outcomes(
@@ -225,13 +269,20 @@ def _compile(
     findings += check(outcome, facts, known, routes=routes)
     if findings or contract is None or routes is None:
         raise DeclarationError(findings)
+    amending = Amending(
+        tuple(
+            InForce(f"declared amendment {number}", one)
+            for number, one in enumerate(outcome.amendments, start=1)
+        )
+    )
     return Compiled(
         outcome=outcome,
         contract=contract,
         routes=routes,
-        table=DecisionTable.compile(routes, contract.columns),
+        table=DecisionTable.compile((*amending.routes, *routes), contract.columns),
         fingerprint=declaration_fingerprint(outcome, contract.fingerprint, routes=routes),
         location=location,
+        amending=amending,
     )
 
 

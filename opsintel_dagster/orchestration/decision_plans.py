@@ -12,9 +12,10 @@ from typing import Any, Final
 import polars as pl
 
 from opsintel_dagster.ledger.decisions import DecisionKind
+from opsintel_dagster.orchestration.changed_cells import AMENDED, added, typed
 from opsintel_dagster.orchestration.compiled import HOLDING_RULES, Compiled
-from opsintel_dagster.orchestration.edits import Edited, added, typed
-from opsintel_dagster.orchestration.judging_again import ACCEPTED, AMENDED, NOW, JudgingAgain
+from opsintel_dagster.orchestration.edits import Edited
+from opsintel_dagster.orchestration.judging_again import ACCEPTED, NOW, JudgingAgain
 from opsintel_dagster.outcome.acceptance import obstacle
 from opsintel_dagster.store import as_text
 

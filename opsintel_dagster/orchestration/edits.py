@@ -7,9 +7,8 @@ from typing import Final
 
 import polars as pl
 
-from opsintel_dagster.orchestration.judging_again import AMENDED
+from opsintel_dagster.orchestration.changed_cells import AMENDED, added, cast_text
 from opsintel_dagster.store import as_text
-from opsintel_dagster.verification.text_forms import usual_form
 
 RECORD: Final = "_record"
 LINE: Final = "_line"
@@ -74,7 +73,7 @@ class Edited:
                 continue
             before = as_text(column, schema[column]).fill_null("")
             is_new = text.is_not_null() & (text != before)
-            value = _cast(text, schema[column])
+            value = cast_text(text, schema[column])
             wrong = mine.filter(is_new & (text != "") & value.is_null())
             problems += [
                 f"{self.place_of(record)}: `{column}` is no {schema[column]}, as which the source "
@@ -92,32 +91,3 @@ class Edited:
             rows = rows.with_columns(pl.lit(None, dtype=pl.String).alias("_problem"))
         rows = added(rows, AMENDED, pl.col("_changes"))
         return rows.drop("_changes", RECORD, *(_NEW.format(name) for name in self.columns))
-
-
-def typed(column: str, text: str, dtype: pl.DataType) -> pl.Expr:
-    """The text as a value of the type in which the source brought the column; empty: no value.
-
-    Raises:
-        ValueError: it is none.
-    """
-    if not text:
-        return pl.lit(None, dtype=dtype)
-    value = pl.select(_cast(pl.lit(text), dtype)).item()
-    if value is None:
-        raise ValueError(f"`{text}` is no {dtype}, as which the source brings `{column}`")
-    return pl.lit(value, dtype=dtype)
-
-
-def added(rows: pl.DataFrame, column: str, names: pl.Expr) -> pl.DataFrame:
-    """Add names to a list of each row."""
-    if column in rows.columns:
-        known = pl.col(column).fill_null(pl.lit([], dtype=_LIST))
-        names = known.list.set_union(names)
-    return rows.with_columns(names.list.sort().alias(column))
-
-
-def _cast(text: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """Texts as values of a type: null where they are empty or none of it."""
-    if dtype.is_nested() or dtype in (pl.Binary, pl.Duration):  # nobody writes these in a cell
-        return pl.lit(None, dtype=dtype)
-    return usual_form(pl.when(text != "").then(text), dtype).cast(dtype)

@@ -5,16 +5,20 @@ It looks at nothing but what it is given, so that a drain and a simulation canno
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 from sqlalchemy import Row
 
+from opsintel_dagster.orchestration.amending import AmendedRows, with_marks
 from opsintel_dagster.orchestration.compiled import TOLERANCE, Compiled
 from opsintel_dagster.orchestration.crashing import verdict_of
 from opsintel_dagster.orchestration.symptoms import held_for
 from opsintel_dagster.outcome.names import CRASHED
 from opsintel_dagster.verification import Verdict
+
+_SAID: Final = ("_problem",)
+"""What a verdict says of a row beside its rules."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class JudgedRows:
         held: Arrivals of which no row goes on, with the rules that say so.
         warned: Rows that broke a warning rule, by rule, among all that could be judged.
         is_whole: Whether every row that keeps the contract goes on.
+        amended: How the rows were amended before they were judged.
     """
 
     verified: pl.DataFrame
@@ -34,6 +39,12 @@ class JudgedRows:
     held: Mapping[str, tuple[str, ...]]
     warned: Mapping[str, int]
     is_whole: bool
+    amended: AmendedRows
+
+    @property
+    def going_on(self) -> pl.DataFrame:
+        """The verified rows with what is said of them (`_amended`), ready to be routed."""
+        return with_marks(self.verified, self.amended.marks())
 
 
 def judge_rows(
@@ -44,26 +55,28 @@ def judge_rows(
     *,
     has_whole_arrivals: bool,
 ) -> JudgedRows:
-    """Judge rows by the contract, and arrivals by what they are held for.
+    """Judge rows by the contract, as amended, and arrivals by what they are held for.
 
     Args:
-        compiled: The outcome.
+        compiled: The outcome, with the amendments that apply (`Compiled.amended`).
         raw: The rows as they came in.
         members: The arrivals they belong to, from the ledger.
         references: What each outcome that rules refer to has delivered.
         has_whole_arrivals: Whether the rows are whole arrivals; a replay carries parts of them, of
             which nobody can say what share is wrong.
     """
+    brought = {member.id: tuple(member.columns) for member in members if member.columns}
+    amended = compiled.amending.apply(raw, brought)
 
     def judge(rows: pl.DataFrame) -> Verdict:
-        columns = {member.id: tuple(member.columns) for member in members if member.columns}
-        return compiled.contract.verify(rows, references=references, columns_of=columns)
+        return compiled.contract.verify(rows, references=references, columns_of=amended.columns_of)
 
-    verdict, crashing = verdict_of(raw, judge)
+    verdict, crashing = verdict_of(amended.rows, judge)
     verified, bad = verdict.valid, verdict.quarantine
     if not crashing.is_empty():
         broken = crashing.with_columns(pl.lit([CRASHED], dtype=pl.List(pl.String)).alias("_rules"))
         bad = pl.concat([bad, broken], how="diagonal_relaxed")
+    bad = as_it_came(raw, bad, amended)
     held = dict(verdict.held)
     if has_whole_arrivals:
         wholly = _held_wholly(compiled, members, bad, held)
@@ -71,7 +84,16 @@ def judge_rows(
             verified, bad = _hold(raw, verified, bad, wholly)
             held |= wholly
     is_whole = verified.height == verdict.valid.height
-    return JudgedRows(verified, bad, held, verdict.warnings(), is_whole)
+    return JudgedRows(verified, bad, held, verdict.warnings(), is_whole, amended)
+
+
+def as_it_came(raw: pl.DataFrame, bad: pl.DataFrame, amended: AmendedRows) -> pl.DataFrame:
+    """Rows that stay behind, with the values that came in."""
+    if amended.changes.is_empty() or bad.is_empty():
+        return bad
+    said = bad.select("_arrival", "_row", *(name for name in ("_rules", *_SAID) if name in bad))
+    came = raw.drop("_rules", *_SAID, strict=False)
+    return came.join(said, on=["_arrival", "_row"], how="inner", maintain_order="right")
 
 
 def _held_wholly(
@@ -89,7 +111,7 @@ def _held_wholly(
     limit = compiled.outcome.tolerance
     wholly = {}
     for member in members:
-        rules = held_for(member.symptoms)
+        rules = held_for(member.symptoms, compiled.amending.renames)
         if member.records and counts.get(member.id, 0) / member.records > limit:
             rules = (*rules, TOLERANCE)
         if rules and member.records and member.id not in held:

@@ -11,18 +11,21 @@ import polars as pl
 
 from opsintel_dagster.errors import OpsintelError
 from opsintel_dagster.ledger import arrivals
+from opsintel_dagster.orchestration.amending import AmendedRows, with_marks
 from opsintel_dagster.orchestration.compiled import HOLDING_RULES, TOLERANCE, Compiled
 from opsintel_dagster.orchestration.crashing import verdict_of
 from opsintel_dagster.orchestration.installation import Installation
 from opsintel_dagster.orchestration.references import References
 from opsintel_dagster.orchestration.stage_routed import UNROUTED
+from opsintel_dagster.orchestration.symptoms import held_for
+from opsintel_dagster.outcome import SYMPTOM_RULES
 from opsintel_dagster.outcome.names import CRASHED, KEY_REPEAT, REFUSED_RULE
 from opsintel_dagster.verification import Verdict
 
 RECORD: Final = ["_arrival", "_row"]
 ACCEPTED: Final = "_accepted"
-AMENDED: Final = "_amended"
 NOW: Final = "_now"
+DRIFT: Final = SYMPTOM_RULES["drift"]
 _RULES: Final = pl.List(pl.String)
 _NO_RULES: Final = pl.lit([], dtype=_RULES)
 
@@ -50,8 +53,9 @@ class JudgingAgain:
     def judge(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Add `_now`, the rules a row breaks now (none: it passes), and `_route`, where it goes."""
         raw = as_raw(self.compiled, rows)
-        verdict, crashing = self._verdict(raw)
-        routed = self.compiled.table.route(verdict.valid).select(*RECORD, "_route")
+        verdict, crashing, amended = self._verdict(raw)
+        valid = with_marks(verdict.valid, amended.marks())
+        routed = self.compiled.table.route(valid).select(*RECORD, "_route")
         broken = [
             verdict.quarantine.select(*RECORD, pl.col("_rules").alias(NOW)),
             _all_break(crashing, CRASHED),
@@ -78,23 +82,24 @@ class JudgingAgain:
             return True
         return bool(HOLDING_RULES & {*before}) and not HOLDING_RULES & {*now}
 
-    def _verdict(self, raw: pl.DataFrame) -> tuple[Verdict, pl.DataFrame]:
+    def _verdict(self, raw: pl.DataFrame) -> tuple[Verdict, pl.DataFrame, AmendedRows]:
         """The verdict over the rows that can be judged, and those over which it breaks down."""
         ids = raw["_arrival"].unique().to_list()
         with self.installation.ledger.read() as connection:
-            columns = arrivals.columns_of(connection, ids)
+            brought = arrivals.columns_of(connection, ids)
+        amended = self.compiled.amending.apply(raw, brought)
 
         def judge(some: pl.DataFrame) -> Verdict:
             return self.compiled.contract.verify(
-                some, references=self.references, columns_of=columns
+                some, references=self.references, columns_of=amended.columns_of
             )
 
         try:
-            return verdict_of(raw, judge)
+            return (*verdict_of(amended.rows, judge), amended)
         except OpsintelError:
             raise
         except Exception:  # noqa: BLE001  # it is about all of them: none can be judged
-            return judge(raw.clear()), raw
+            return judge(amended.rows.clear()), raw, amended
 
     def _with_standing(self, judged: pl.DataFrame) -> pl.DataFrame:
         """Add the rules that no verdict over rows repeats, where they still hold."""
@@ -102,6 +107,10 @@ class JudgingAgain:
         standing = [*outcome.symptoms.holding().values()]
         standing += [KEY_REPEAT] if outcome.repeats == "hold" else []
         kept = _less_accepted(judged, _among("_rules", standing))
+        explained = self._without_drift(judged)
+        if explained:
+            others = _less(kept, DRIFT)
+            kept = pl.when(pl.col("_arrival").is_in(explained)).then(others).otherwise(kept)
         judged = judged.with_columns(pl.concat_list(kept, NOW).alias(NOW))
         held = judged.filter(
             pl.col("_rules").list.contains(TOLERANCE)
@@ -124,6 +133,16 @@ class JudgingAgain:
         )
         named = pl.concat_list(pl.lit([TOLERANCE], dtype=_RULES), NOW)
         return judged.with_columns(pl.when(is_held).then(named).otherwise(pl.col(NOW)).alias(NOW))
+
+    def _without_drift(self, judged: pl.DataFrame) -> list[str]:
+        """Arrivals held for columns that have been renamed since."""
+        renames = self.compiled.amending.renames
+        if not renames:
+            return []
+        ids = judged.filter(pl.col("_rules").list.contains(DRIFT))["_arrival"].unique().to_list()
+        with self.installation.ledger.read() as connection:
+            found = arrivals.symptoms_of(connection, ids)
+        return [one for one, said in found.items() if DRIFT not in held_for(said, renames)]
 
 
 def as_raw(compiled: Compiled, rows: pl.DataFrame) -> pl.DataFrame:
@@ -152,6 +171,10 @@ def _all_break(rows: pl.DataFrame, rule: str) -> pl.DataFrame:
 
 def _among(column: str, rules: Collection[str]) -> pl.Expr:
     return pl.col(column).list.eval(pl.element().filter(pl.element().is_in(list(rules))))
+
+
+def _less(rules: pl.Expr, rule: str) -> pl.Expr:
+    return rules.list.set_difference(pl.lit([rule], dtype=_RULES))
 
 
 def _accepted_of(rows: pl.DataFrame) -> pl.Expr:

@@ -17,6 +17,7 @@ from opsintel_dagster.errors import ReferenceDown
 from opsintel_dagster.ledger import arrivals, batches, bindings, cases, entries
 from opsintel_dagster.ledger.batches import BatchKind, BatchState, Role
 from opsintel_dagster.orchestration import attempting, corrections, quarantine
+from opsintel_dagster.orchestration.amending import with_marks
 from opsintel_dagster.orchestration.carrying_out import execute
 from opsintel_dagster.orchestration.judging import judge_rows
 from opsintel_dagster.orchestration.judging_again import accepted_in
@@ -56,6 +57,10 @@ class Judged:
     unchanged: pl.DataFrame
     warned: Mapping[str, int]
     held: Mapping[str, tuple[str, ...]]
+    amended: Mapping[str, int]
+    """How many of the rows that go on each amendment has changed."""
+    unamended: Mapping[str, str]
+    """Amendments that could not be worked out for some rows, and why."""
 
 
 def verify(work: Work) -> VerifiedReport:
@@ -158,7 +163,18 @@ def _judge(
     warned = rows.warned
     if not rows.is_whole or verified.height < rows.verified.height:  # not all of them went on
         warned = work.compiled.contract.verify(verified, references=rows_of).warnings()
-    return Judged(verified, bad, unchanged, warned, rows.held)
+    marks = rows.amended.marks()
+    fired = Counter(rows.amended.fired(verified))
+    fired.update(rows.amended.fired(unchanged))
+    return Judged(
+        with_marks(verified, marks),
+        bad,
+        with_marks(unchanged, marks),
+        warned,
+        rows.held,
+        fired,
+        rows.amended.failed,
+    )
 
 
 def _open_cases(

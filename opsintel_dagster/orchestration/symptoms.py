@@ -16,6 +16,7 @@ from opsintel_dagster.ledger import arrivals, batches
 from opsintel_dagster.ledger.arrivals import NewArrival
 from opsintel_dagster.ledger.batches import Role
 from opsintel_dagster.orchestration.reading_arrivals import ReadArrival
+from opsintel_dagster.orchestration.renaming import NO_RENAMES, Renames
 from opsintel_dagster.orchestration.reports import ArrivalSymptoms
 from opsintel_dagster.orchestration.work import Work
 from opsintel_dagster.outcome import SYMPTOM_RULES
@@ -58,14 +59,15 @@ class History:
         """What the ledger knows, in one query."""
         with work.installation.ledger.read() as connection:
             rows = arrivals.recent(connection, work.name, HISTORY)
+        renames = work.compiled.amending.renames
         earlier = [
             Earlier(
                 row.id,
                 row.records,
                 row.available_at,
-                Profile.from_json(row.profile),
-                SYMPTOM_RULES["drift"] not in held_for(row.symptoms)
-                and _has_required(work, row.columns),
+                renames.profile(Profile.from_json(row.profile)),
+                SYMPTOM_RULES["drift"] not in held_for(row.symptoms, renames)
+                and _has_required(work, renames.names(row.columns)),
             )
             for row in rows
         ]
@@ -76,6 +78,14 @@ class History:
 
         A correction is not compared with what it corrects.
         """
+        renames = self.work.compiled.amending.renames
+        if renames:
+            read = replace(
+                read,
+                columns=renames.names(read.columns),
+                profile=renames.profile(read.profile),
+                sample=renames.sample(read.sample),
+            )
         before = [one for one in self._earlier if one.id != new.supersedes]
         holding = self.work.compiled.outcome.symptoms.holding()
         volume = volume_bounds(
@@ -125,7 +135,8 @@ class History:
             rows = self.work.installation.store.scan([file.path for file in files])
             if "_arrival" in rows.collect_schema():
                 rows = rows.filter(pl.col("_arrival") == earlier.id)
-            return _texts(rows.head(SAMPLE_ROWS).collect(), columns)
+            sample = rows.head(SAMPLE_ROWS).collect()
+            return _texts(self.work.compiled.amending.renames.sample(sample), columns)
         except (StoreError, pl.exceptions.PolarsError):
             return {}
 
@@ -161,9 +172,17 @@ def to_json(symptoms: ArrivalSymptoms) -> dict[str, Any] | None:
     return {**kept, "says": symptoms.says()} if kept else None
 
 
-def held_for(symptoms: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """The rules because of which an arrival is held, as its claim decided."""
-    return tuple((symptoms or {}).get("held", ()))
+def held_for(symptoms: Mapping[str, Any] | None, renames: Renames = NO_RENAMES) -> tuple[str, ...]:
+    """The rules because of which an arrival is held, as its claim decided.
+
+    Drift is none where it is explained by columns that have been renamed since.
+    """
+    held = tuple((symptoms or {}).get("held", ()))
+    drifted = SYMPTOM_RULES["drift"]
+    if drifted not in held or not renames or symptoms is None:
+        return held
+    left = renames.left_of([Drift.from_json(one) for one in symptoms.get("drift", ())])
+    return held if left else tuple(rule for rule in held if rule != drifted)
 
 
 def _has_required(work: Work, columns: Sequence[str]) -> bool:

@@ -1,5 +1,14 @@
 """What an outcome is: the declaration, what is wrong with it, and how it reads."""
 
+from opsintel_dagster.outcome.amendments import (
+    Amendment,
+    Rename,
+    Repair,
+    Reroute,
+    content_of,
+    contradiction,
+    parse_amendment,
+)
 from opsintel_dagster.outcome.checks import ContractFacts, check
 from opsintel_dagster.outcome.conditions import Condition, ConditionError, parse_condition
 from opsintel_dagster.outcome.declaration import Outcome
@@ -38,6 +47,7 @@ __all__ = [
     "RESERVED_RULES",
     "SYMPTOM_RULES",
     "UNMAPPED",
+    "Amendment",
     "BatchLimits",
     "Condition",
     "ConditionError",
@@ -63,6 +73,9 @@ __all__ = [
     "ReceiverSpec",
     "ReferencePolicy",
     "Remedy",
+    "Rename",
+    "Repair",
+    "Reroute",
     "Route",
     "Source",
     "Symptoms",
@@ -71,6 +84,8 @@ __all__ = [
     "WeeklyWindow",
     "Window",
     "check",
+    "content_of",
+    "contradiction",
     "declaration_fingerprint",
     "describe",
     "draft_outcome",
@@ -79,6 +94,7 @@ __all__ = [
     "format_duration",
     "load_defaults",
     "load_outcome",
+    "parse_amendment",
     "parse_condition",
     "parse_duration",
     "read_positions",

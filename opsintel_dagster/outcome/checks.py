@@ -5,6 +5,7 @@ from typing import Protocol
 
 import polars as pl
 
+from opsintel_dagster.outcome.amendment_checks import amendment_problems
 from opsintel_dagster.outcome.declaration import Outcome
 from opsintel_dagster.outcome.failure_modes import FailureMode, GoOn, Quarantine
 from opsintel_dagster.outcome.findings import (
@@ -79,7 +80,16 @@ def check(
             problems += _failure_mode_problems(outcome, contract, known)
         if "routes" in sound and table is not None:
             problems += condition_problems(table, contract.columns)
+        if {"amendments", "handoff", "source"} <= sound:
+            problems += _amendment_problems(outcome, contract)
     return place(problems, root=outcome.name, positions=positions)
+
+
+def _amendment_problems(outcome: Outcome, contract: ContractFacts) -> Iterator[Problem]:
+    for index, one in enumerate(outcome.amendments):
+        found = amendment_problems(one, contract.columns, outcome.handoff, outcome.source)
+        for problem in found:
+            yield Problem(("amendments", index, *problem.path), problem.what, problem.fix)
 
 
 def _source_problems(outcome: Outcome, known: Collection[str]) -> Iterator[Problem]:

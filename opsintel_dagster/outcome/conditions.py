@@ -1,4 +1,4 @@
-"""Conditions: SQL over the contract's columns that says yes or no about one record alone."""
+"""SQL about one record alone: conditions that say yes or no, and expressions that give a value."""
 
 import json
 import re
@@ -13,6 +13,11 @@ from opsintel_dagster.outcome.findings import did_you_mean
 
 _ROW_WISE_FIX: Final = "compare columns of the record itself; count in the contract or upstream"
 _EXAMPLE: Final = "write one SQL condition over the contract's columns, such as `dep_delay >= 15`"
+_VALUE_EXAMPLE: Final = "write one SQL expression over the source's columns, such as `TRIM(dest)`"
+_AS_TEXT_FIX: Final = (
+    "the columns come as text: compare them with texts, and write TRY_CAST where a number or a "
+    "date is meant"
+)
 
 _LEAVES: Final = frozenset({"Column", "Literal"})
 _BRANCHES: Final = frozenset({"BinaryExpr", "Function", "Cast", "Ternary", "Alias"})
@@ -69,31 +74,66 @@ def parse_condition(text: str, columns: Mapping[str, pl.DataType]) -> Condition:
         ConditionError: It does not parse, names unknown columns, looks at other records or the
             clock, is not true or false, or fails on values its columns allow.
     """
-    expression, tree = _parsed(text)
-    if foreign := _beyond_one_record(tree):
-        raise ConditionError(
-            f"it looks beyond the record itself ({', '.join(sorted(foreign))})", _ROW_WISE_FIX
-        )
+    expression = _row_wise(text, _EXAMPLE)
     roots = list(dict.fromkeys(expression.meta.root_names()))
     _refuse_unknown(roots, columns)
-    _refuse_clock(text)
     if not roots:
         raise ConditionError(
             "it decides without looking at the record",
             "leave `when` out and put the route last, or compare a column",
         )
-    _try_on_awkward_rows(expression, columns)
+    answer = _try_on_awkward_rows(
+        expression,
+        columns,
+        "compare a column with values of its own type (`DATE '2013-01-31'` for dates); "
+        "write TRY_CAST where a cast can fail",
+    )
+    _refuse_no_answer(answer)
     return Condition(text, expression)
 
 
-def _parsed(text: str) -> tuple[pl.Expr, Any]:
+def parse_value(text: str, *, is_condition: bool = False, is_over_text: bool = False) -> pl.Expr:
+    """Compile an expression over the source's own columns, or say why it cannot stand.
+
+    Which columns a source brings, and in which types, is known only when it brings them. So no
+    column is unknown here, and it is tried on awkward rows only where every column comes as text.
+
+    Args:
+        text: The expression.
+        is_condition: Whether it says yes or no.
+        is_over_text: Whether every column comes as text, as from CSV.
+
+    Raises:
+        ConditionError: It does not parse, looks at other records or the clock, or fails on texts.
+    """
+    expression = _row_wise(text, _VALUE_EXAMPLE)
+    if is_over_text:
+        texts = dict.fromkeys(expression.meta.root_names(), pl.String())
+        answer = _try_on_awkward_rows(expression, texts or {"_": pl.String()}, _AS_TEXT_FIX)
+        if is_condition:
+            _refuse_no_answer(answer)
+    return expression
+
+
+def _row_wise(text: str, example: str) -> pl.Expr:
+    """The expression, which looks at nothing but one record."""
+    expression, tree = _parsed(text, example)
+    if foreign := _beyond_one_record(tree):
+        raise ConditionError(
+            f"it looks beyond the record itself ({', '.join(sorted(foreign))})", _ROW_WISE_FIX
+        )
+    _refuse_clock(text)
+    return expression
+
+
+def _parsed(text: str, example: str) -> tuple[pl.Expr, Any]:
     try:
         expression = pl.sql_expr(text)
         return expression, json.loads(expression.meta.serialize(format="json"))
     except (PolarsError, TypeError) as error:
         reason = _first_line(error)
         said = "" if "unable to parse" in reason else f" ({reason})"
-        raise ConditionError(f"it does not parse as SQL{said}", _EXAMPLE) from None
+        raise ConditionError(f"it does not parse as SQL{said}", example) from None
 
 
 def _refuse_unknown(roots: list[str], columns: Collection[str]) -> None:
@@ -117,23 +157,26 @@ def _refuse_clock(text: str) -> None:
         )
 
 
-def _try_on_awkward_rows(expression: pl.Expr, columns: Mapping[str, pl.DataType]) -> None:
+def _try_on_awkward_rows(
+    expression: pl.Expr, columns: Mapping[str, pl.DataType], fix: str
+) -> pl.Series:
     series = [pl.Series(name, _awkward(dtype), dtype=dtype) for name, dtype in columns.items()]
     try:
         answer = pl.DataFrame(series).select(expression).to_series()
     except PolarsError as error:
-        raise ConditionError(
-            f"it fails on values its columns allow ({_first_line(error)})",
-            "compare a column with values of its own type (`DATE '2013-01-31'` for dates); "
-            "write TRY_CAST where a cast can fail",
-        ) from None
+        said = f"it fails on values its columns allow ({_first_line(error)})"
+        raise ConditionError(said, fix) from None
+    if expression.meta.root_names() and answer.len() != 3:
+        raise ConditionError("it gives more or fewer answers than records", _ROW_WISE_FIX)
+    return answer
+
+
+def _refuse_no_answer(answer: pl.Series) -> None:
     if answer.dtype != pl.Boolean:
         raise ConditionError(
             f"it is {answer.dtype}, not true or false",
             "compare it with something, such as `dep_delay >= 15` or `tailnum IS NULL`",
         )
-    if answer.len() != 3:
-        raise ConditionError("it gives more or fewer answers than records", _ROW_WISE_FIX)
 
 
 def _awkward(dtype: pl.DataType) -> list[object]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
+from opsintel_dagster.outcome.amendments import Amendments
 from opsintel_dagster.outcome.declared import Declared, Origin
 from opsintel_dagster.outcome.defaults import Defaults, extend
 from opsintel_dagster.outcome.durations import Deadline
@@ -42,6 +43,7 @@ class Outcome(Declared):
         routes: The decision table, or the path of a CSV file that holds it. None and a single
             receiver: everything goes there.
         handoff: The receiver of each route.
+        amendments: What is changed in records before they are judged, and where some are sent.
         batch: How much is drained together.
         healing: How failures are told apart, and how much is tried before somebody is asked.
         notices: Who is told what is wrong, through which channels, and who is told next.
@@ -65,6 +67,7 @@ class Outcome(Declared):
     failure_modes: FailureModes = ()
     routes: Routes = ()
     handoff: Handoff = Field(default_factory=dict)
+    amendments: Amendments = ()
     batch: BatchLimits = BatchLimits()
     healing: Healing = Healing()
     notices: Notices = Notices()

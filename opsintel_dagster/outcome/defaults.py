@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field, field_validator
 
+from opsintel_dagster.outcome.amendments import Amendments
 from opsintel_dagster.outcome.declared import Declared, Origin
 from opsintel_dagster.outcome.durations import Deadline
 from opsintel_dagster.outcome.fields import FailureModes, Handoff, Key, Repeats, Routes
@@ -39,6 +40,7 @@ class Defaults(Declared):
     failure_modes: FailureModes | None = None
     routes: Routes | None = None
     handoff: Handoff | None = Field(default=None)
+    amendments: Amendments | None = None
     batch: BatchLimits | None = None
     healing: Healing | None = None
     notices: Notices | None = None

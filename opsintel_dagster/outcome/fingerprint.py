@@ -2,8 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from opsintel_dagster.outcome.amendments import content_of
 from opsintel_dagster.outcome.declaration import Outcome
 from opsintel_dagster.outcome.routes import Route, effective_routes
 
@@ -31,7 +33,7 @@ def declaration_fingerprint(
         if isinstance(outcome.routes, str):
             raise ValueError(f"read the routes of {outcome.name} from {outcome.routes} first")
         routes = outcome.routes
-    decisive = {
+    decisive: dict[str, Any] = {
         "format": _FORMAT,
         "contract": contract_fingerprint,
         "key": outcome.key,
@@ -45,5 +47,16 @@ def declaration_fingerprint(
         ],
         "repeats": outcome.repeats,
     }
+    if outcome.amendments:
+        decisive["amendments"] = [content_of(one) for one in outcome.amendments]
+    return _hash(decisive)
+
+
+def fingerprint_with(fingerprint: str, amendments: Sequence[Mapping[str, Any]]) -> str:
+    """The fingerprint of a declaration with amendments that stand beside it, as 64 hex digits."""
+    return _hash({"declaration": fingerprint, "amendments": list(amendments)})
+
+
+def _hash(decisive: Mapping[str, Any]) -> str:
     text = json.dumps(decisive, ensure_ascii=False, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

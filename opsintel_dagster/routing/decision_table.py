@@ -15,6 +15,13 @@ ALWAYS: Final = "otherwise"
 """What `_route_rule` says of the last rule, where it has no condition and no name."""
 
 
+SENT_TO: Final = "_sent_to"
+"""The route that somebody decided for a row, where a batch has such rows."""
+
+DECIDED: Final = "decision"
+"""What `_route_rule` says of them."""
+
+
 @dataclass(frozen=True)
 class Rule:
     """A row of the table: where to, the name people see, and the condition (None: always)."""
@@ -59,11 +66,19 @@ class DecisionTable:
     def route(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Add `_route` and `_route_rule` (both Utf8) to every row, in one pass.
 
+        A row of which `_sent_to` says where it goes is sent there, whatever the table says.
+
         Raises:
             DeclarationError: a condition fails on this data; names the condition, not the data.
         """
         try:
-            return frame.with_columns(self._decision().struct.unnest())
+            decision = self._decision()
+            if SENT_TO in frame.columns:
+                decided = pl.struct(
+                    pl.col(SENT_TO).alias("_route"), pl.lit(DECIDED).alias("_route_rule")
+                )
+                decision = pl.when(pl.col(SENT_TO).is_not_null()).then(decided).otherwise(decision)
+            return frame.with_columns(decision.struct.unnest())
         except PolarsError:
             # Not chained: what Polars says quotes the values it met.
             raise DeclarationError(self._culprits(frame)) from None

@@ -19,7 +19,7 @@ from opsintel_dagster.verification.text_forms import reads_every_text
 
 CONTROL_COLUMNS: Final = frozenset(
     {"_arrival", "_row", "_line", "_line_end", "_problem", "_text", "_from", "_standing"}
-    | {"_accepted", "_amended"}
+    | {"_accepted", "_amended", "_amended_by", "_sent_to"}
 )
 
 
