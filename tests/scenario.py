@@ -20,6 +20,7 @@ from opsintel_dagster.ledger.tables import metadata
 from opsintel_dagster.orchestration.compiled import Compiled, compile_outcomes
 from opsintel_dagster.orchestration.drain import Drain, DrainReport
 from opsintel_dagster.orchestration.installation import Installation
+from opsintel_dagster.orchestration.simulation import simulate
 from opsintel_dagster.outcome import Outcome
 from opsintel_dagster.settings import Settings
 from opsintel_dagster.verification import in_reference
@@ -172,6 +173,16 @@ class Operation:
         self.drop("parcels", "day1.csv", DAY_ONE)
         self.drain("depots")
         return self.drain("parcels")
+
+    def assert_simulating_changes_nothing(self) -> None:
+        """Judged again by the declarations of now, all history comes to what it came to."""
+        for compiled in self.compiled.values():
+            with self.installation.ledger.read() as connection:
+                is_known = inspect(connection).has_table("opsintel_batch")
+            if is_known:
+                simulated = simulate(self.installation, compiled, before=compiled)
+                assert simulated.moved == (), simulated.moved
+                assert simulated.cases == ()
 
     def table(self, name: str) -> list[tuple[Any, ...]]:
         """What the desk's people see in one of their tables, without our bookkeeping."""

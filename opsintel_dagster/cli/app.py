@@ -214,6 +214,48 @@ def heal(
 
 
 @app.command()
+def simulate(
+    outcome: Annotated[str, typer.Argument(metavar="OUTCOME", help="Its name.")],
+    contract: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="Another contract: `ops.contract.Parcel`."),
+    ] = None,
+    routes: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", exists=True, dir_okay=False, help="Another decision table, as CSV."
+        ),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="WHEN", help="Only what was claimed since: `2026-11-01`, `30d`."),
+    ] = None,
+    examples: Annotated[
+        int, typer.Option(min=0, max=3, help="How many records to show of each change.")
+    ] = 2,
+    module: Module = None,
+    as_json: Json = False,
+) -> None:
+    """Judge history again by a changed declaration, and show what that would change.
+
+    Arrivals are judged as they came in, by the references of then; nothing is delivered, nothing is
+    written. Without an option it is the declaration as it stands now, compared with what happened.
+    Says also what the next drain would take out of quarantine.
+    """
+    from opsintel_dagster.cli.simulate import run
+
+    run(
+        outcome,
+        contract=contract,
+        routes=routes,
+        since=since,
+        examples=examples,
+        module=module,
+        as_json=as_json,
+    )
+
+
+@app.command()
 def doctor(module: Module = None, as_json: Json = False) -> None:
     """Look whether everything is there that a drain needs.
 

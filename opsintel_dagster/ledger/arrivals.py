@@ -235,8 +235,11 @@ def ids_in_state(connection: Connection, outcome: str, state: ArrivalState) -> l
     return list(connection.execute(query).scalars())
 
 
-def replaced(connection: Connection, outcome: str) -> list[str]:
-    """Superseded arrivals whose correction has come through: their rows are no longer current."""
+def replaced(connection: Connection, outcome: str, *, until: int | None = None) -> list[str]:
+    """Superseded arrivals whose correction has come through: their rows are no longer current.
+
+    `until` is the `closed_seq` of the last batch to be looked at; None: of all.
+    """
     newer = arrival.alias("newer")
     query = (
         select(arrival.c.id)
@@ -250,6 +253,8 @@ def replaced(connection: Connection, outcome: str) -> list[str]:
             batch.c.state == "closed",
         )
     )
+    if until is not None:
+        query = query.where(batch.c.closed_seq <= until)
     return list(connection.execute(query).scalars())
 
 

@@ -318,7 +318,35 @@ def version(connection: Connection, outcome: str) -> str:
         .limit(1)
     )
     last = connection.execute(query).first()
-    return "" if last is None else stable_id("closed", outcome, last.closed_seq, last.id)[:16]
+    return "" if last is None else _version(outcome, last.closed_seq, last.id)
+
+
+def closed_seq(connection: Connection, outcome: str, version: str) -> int | None:
+    """The `closed_seq` of the batch that made this version; None: the outcome never had it."""
+    query = (
+        select(batch.c.id, batch.c.closed_seq)
+        .where(batch.c.outcome == outcome, batch.c.closed_seq.is_not(None))
+        .order_by(batch.c.closed_seq.desc())
+    )
+    found = (
+        row
+        for row in connection.execute(query)
+        if _version(outcome, row.closed_seq, row.id) == version
+    )
+    row = next(found, None)
+    return None if row is None else int(row.closed_seq)
+
+
+def _version(outcome: str, closed_seq: int, batch_id: str) -> str:
+    return stable_id("closed", outcome, closed_seq, batch_id)[:16]
+
+
+def history(connection: Connection, outcome: str, since: datetime | None) -> list[Row[Any]]:
+    """Batches of arrivals claimed since then, whatever their state, oldest first."""
+    query = select(batch).where(batch.c.outcome == outcome, batch.c.kind == BatchKind.ARRIVALS)
+    if since is not None:
+        query = query.where(batch.c.claimed_at >= since)
+    return list(connection.execute(query.order_by(batch.c.seq)))
 
 
 def warned(connection: Connection, outcome: str) -> dict[str, int]:
@@ -376,7 +404,7 @@ def files_of_outcome(
 ) -> list[Row[Any]]:
     """Files of all the outcome's batches in these states, in the order of the batches."""
     query = (
-        select(stage_file, batch.c.state, batch.c.kind, batch.c.seq)
+        select(stage_file, batch.c.state, batch.c.kind, batch.c.seq, batch.c.closed_seq)
         .join(batch, batch.c.id == stage_file.c.batch_id)
         .where(
             batch.c.outcome == outcome,

@@ -1,5 +1,6 @@
 """Reads a batch's rows as they came in."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -16,6 +17,11 @@ def read_raw(work: Work, batch: Row[Any], members: list[Row[Any]]) -> pl.DataFra
         StoreError: a file the ledger names is missing or damaged.
     """
     raw = work.installation.store.read(work.paths(batch.id, Role.RAW))
-    if "_arrival" not in raw.columns:  # one arrival, too large to share a batch
-        raw = raw.with_columns(pl.lit(members[0].id).alias("_arrival"))
-    return raw
+    return with_arrival(raw, members)
+
+
+def with_arrival(raw: pl.DataFrame, members: Sequence[Row[Any]]) -> pl.DataFrame:
+    """The rows, each with its arrival; those of one too large to share a batch do not say it."""
+    if "_arrival" in raw.columns:
+        return raw
+    return raw.with_columns(pl.lit(members[0].id).alias("_arrival"))

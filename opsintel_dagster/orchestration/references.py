@@ -36,6 +36,7 @@ class References:
 
     installation: Installation
     _loaded: dict[str, Reference] = field(default_factory=dict)
+    _earlier: dict[tuple[str, str], Reference] = field(default_factory=dict)
 
     def load(self, name: str, *, judged: str, shrink: float) -> Reference:
         """The current content of outcome `name`, to judge outcome `judged` by.
@@ -78,6 +79,25 @@ class References:
             for name in names
         }
 
+    def as_of(self, name: str, version: str | None) -> Reference:
+        """The content of outcome `name` at an earlier version, for a look at history.
+
+        None is the version of now, also for one that was never judged by; nothing of it has to be
+        trusted, since nothing is delivered by it.
+
+        Raises:
+            ReferenceDown: it never had that version, or nothing at all.
+        """
+        with self.installation.ledger.read() as connection:
+            known = version or batches.version(connection, name)
+            until = batches.closed_seq(connection, name, known)
+            if until is None:
+                raise ReferenceDown(name, f"outcome {name} has no version `{known}`")
+            if (name, known) not in self._earlier:
+                rows = current_rows(self.installation, connection, name, until=until)
+                self._earlier[name, known] = Reference(name, known, rows)
+        return self._earlier[name, known]
+
     def version(self, name: str) -> str:
         """Names the content without reading it; empty while the outcome has delivered nothing."""
         with self.installation.ledger.read() as connection:
@@ -102,8 +122,12 @@ class References:
         return version
 
 
-def current_rows(installation: Installation, connection: Connection, name: str) -> pl.DataFrame:
+def current_rows(
+    installation: Installation, connection: Connection, name: str, *, until: int | None = None
+) -> pl.DataFrame:
     """What outcome `name` says now: contract columns only, one row a key if it has a key.
+
+    `until` looks back: it is what it said when the batch of this `closed_seq` was the last.
 
     Rows of an arrival that a correction has superseded count only where the correction says so
     too; rows that were refused, or routed to `nowhere`, reached nobody and do not count. Of a key
@@ -113,11 +137,12 @@ def current_rows(installation: Installation, connection: Connection, name: str) 
     files = batches.files_of_outcome(
         connection, name, Role.ROUTED, Role.UNCHANGED, Role.REFUSED, states=(BatchState.CLOSED,)
     )
+    files = [file for file in files if until is None or file.closed_seq <= until]
     frames = scan_taken(installation.store, [file for file in files if file.rows])
     if not frames:
         return pl.DataFrame()
     declared = bindings.bound(connection, name)
-    replaced = arrivals.replaced(connection, name)
+    replaced = arrivals.replaced(connection, name, until=until)
     rows = (
         together(frames)
         .filter(pl.col("_route") != NOWHERE, ~pl.col("_arrival").is_in(list(replaced)))

@@ -183,6 +183,7 @@ class Laboratory:
             raise AssertionError(f"it never ends: {report.failures} {report.verified.waiting}")
         self.assert_nothing_is_lost_or_doubled()
         self._assert_everything_is_in_its_place()
+        self.operation.assert_simulating_changes_nothing()
 
     def assert_nothing_is_lost_or_doubled(self) -> None:
         """The law, and that no record was taken twice, as things stand now."""

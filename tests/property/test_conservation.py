@@ -271,6 +271,7 @@ def follow(operation: Operation, script: Sequence[Any]) -> None:
         claimed = [tuple(row) for row in connection.execute(query)]
     assert set(lying.items()) <= set(claimed)
     came = [row for _, content in claimed for row in dropped[content].rows]
+    operation.assert_simulating_changes_nothing()
     if any(isinstance(action, Decide) for action in script):
         assert_nothing_twice(operation, Counter(row.fate({"HAM"}) for row in came))
     else:
