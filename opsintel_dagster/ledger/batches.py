@@ -78,6 +78,7 @@ def create(
     available_at: datetime,
     files: "Sequence[StoredFile]",
     case_id: str | None = None,
+    decision_id: str | None = None,
 ) -> None:
     """Register a claimed batch with its raw files; `arrivals` maps arrival ids to row counts."""
     last = connection.execute(
@@ -93,6 +94,7 @@ def create(
             declaration=declaration_id,
             records=sum(arrivals.values()),
             case_id=case_id,
+            decision_id=decision_id,
             reference_versions={},
             available_at=available_at,
             claimed_at=datetime.now(UTC),
@@ -355,6 +357,12 @@ def warned(connection: Connection, outcome: str) -> dict[str, int]:
     for counts in connection.execute(select(batch.c.warned).where(batch.c.outcome == outcome)):
         total.update(counts.warned)
     return dict(total)
+
+
+def decided_by(connection: Connection, decision_id: str) -> list[Row[Any]]:
+    """The batches whose rows a decision has moved, oldest first."""
+    query = select(batch).where(batch.c.decision_id == decision_id).order_by(batch.c.seq)
+    return list(connection.execute(query))
 
 
 def add_files(

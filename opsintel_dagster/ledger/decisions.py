@@ -4,7 +4,7 @@ At most one request about an episode of a case is open, which the database itsel
 people who decide at the same moment, the second learns who was faster.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -210,6 +210,26 @@ def outcomes_with_requests(connection: Connection) -> dict[str, list[str]]:
     for row in connection.execute(select(decision.c.outcome, decision.c.id).where(_is_requested)):
         found.setdefault(row.outcome, []).append(row.id)
     return found
+
+
+def carried_out(
+    connection: Connection, outcome: str, kinds: Collection[DecisionKind], since: datetime | None
+) -> list[Row[Any]]:
+    """What people decided and drains carried out, oldest first, with the case's `failure_mode`."""
+    query = (
+        select(decision, case.c.failure_mode)
+        .join(case, case.c.id == decision.c.case_id)
+        .where(
+            decision.c.outcome == outcome,
+            decision.c.state == DecisionState.EXECUTED,
+            decision.c.kind.in_(kinds),
+            decision.c.actor != DEFAULT,
+        )
+        .order_by(decision.c.decided_at, decision.c.id)
+    )
+    if since is not None:
+        query = query.where(decision.c.decided_at >= since)
+    return list(connection.execute(query))
 
 
 def of_case(connection: Connection, identity: str, most: int = 20) -> list[Row[Any]]:

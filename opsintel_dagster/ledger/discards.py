@@ -23,6 +23,7 @@ def create(
     arrivals: Mapping[str, int],
     files: "Sequence[StoredFile]",
     case_id: str,
+    decision_id: str,
     now: datetime,
 ) -> None:
     """Register which rows they are; the batch is closed at once, since it delivers nothing."""
@@ -36,6 +37,7 @@ def create(
         available_at=now,
         files=(),
         case_id=case_id,
+        decision_id=decision_id,
     )
     batches.add_files(connection, batch_id, Role.DISCARDED, files)
     values = {"state": BatchState.CLOSED, "closed_at": now}

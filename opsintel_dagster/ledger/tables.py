@@ -141,6 +141,7 @@ batch = Table(
     Column("declaration", String(64), nullable=False),
     Column("records", Count, nullable=False),
     Column("case_id", String(32)),
+    Column("decision_id", String(32)),
     Column("reference_versions", JSON, nullable=False),
     Column("warned", JSON, nullable=False, default=dict),
     Column("available_at", UtcDateTime, nullable=False),
@@ -166,6 +167,12 @@ Index(
     batch.c.next_attempt_at,
     sqlite_where=batch.c.state != "closed",
     postgresql_where=batch.c.state != "closed",
+)
+Index(
+    "ix_opsintel_batch_decision",
+    batch.c.decision_id,
+    sqlite_where=batch.c.decision_id.is_not(None),
+    postgresql_where=batch.c.decision_id.is_not(None),
 )
 Index(
     "ix_opsintel_batch_blocked",

@@ -127,7 +127,7 @@ def _execute(work: Work, row: Row[Any]) -> int:
     moving = Moving.written(work, case, plan.leaving, about=row.id)
     reached("decide.written")
     with work.lease.write() as connection:
-        moving.register(connection, why, row.actor)
+        moving.register(connection, why, row.actor, row.id)
         moving.resolve(connection, every, why)
         decisions.settle(connection, row, DecisionState.EXECUTED, plan.told(), work.clock())
     reached("decide.registered")
@@ -156,6 +156,7 @@ def _discard(
             arrivals=counted(marks),
             files=[stored],
             case_id=case.id,
+            decision_id=row.id,
             now=work.clock(),
         )
         reason = f"{marks.height} rows of {case.failure_mode}: {why}"

@@ -125,7 +125,9 @@ class Moving:
         """How many rows that are."""
         return sum(frame.height for frame in self.rows.values())
 
-    def register(self, connection: Connection, why: str, actor: str) -> None:
+    def register(
+        self, connection: Connection, why: str, actor: str, decision_id: str | None = None
+    ) -> None:
         """Make the batches real."""
         compiled = self.work.compiled
         for batch_id, frame in self.rows.items():
@@ -142,6 +144,7 @@ class Moving:
                 available_at=self.work.clock(),
                 files=[self.stored[batch_id]],
                 case_id=self.case.id,
+                decision_id=decision_id,
             )
             reason = f"{frame.height} rows of {self.case.failure_mode}: {why}"
             entries.append(connection, compiled.name, actor, "replayed", batch_id, reason)
