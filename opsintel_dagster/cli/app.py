@@ -256,6 +256,41 @@ def simulate(
 
 
 @app.command()
+def learn(
+    outcome: Annotated[str, typer.Argument(metavar="OUTCOME", help="Its name.")],
+    at_least: Annotated[
+        int, typer.Option(min=2, help="How many decisions must have given the same answer.")
+    ] = 3,
+    most: Annotated[int, typer.Option(min=1, help="How many proposals to show.")] = 10,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="WHEN", help="Only decisions since: `2026-11-01`, `30d`."),
+    ] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", dir_okay=False, help="Write them as YAML, to be kept."),
+    ] = None,
+    module: Module = None,
+    as_json: Json = False,
+) -> None:
+    """Propose amendments from answers that people have repeated, with none against.
+
+    Each with its support, and what it would have changed on history. Nothing keeps itself.
+    """
+    from opsintel_dagster.cli.learn import run
+
+    run(
+        outcome,
+        at_least=at_least,
+        most=most,
+        since=since,
+        export=export,
+        module=module,
+        as_json=as_json,
+    )
+
+
+@app.command()
 def doctor(module: Module = None, as_json: Json = False) -> None:
     """Look whether everything is there that a drain needs.
 

@@ -4,15 +4,14 @@ import importlib
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-import typer
 from rich.progress import Progress
 from rich.text import Text
 
 from opsintel_dagster.cli.console import answers, messages, plain_table, write_json
+from opsintel_dagster.cli.moments import moment_of
 from opsintel_dagster.cli.opened import opened_ledger
 from opsintel_dagster.cli.wording import (
     counted,
@@ -27,7 +26,6 @@ from opsintel_dagster.orchestration.compiled import Compiled, compile_outcomes
 from opsintel_dagster.orchestration.declarations import chosen, load_outcomes, module_name
 from opsintel_dagster.orchestration.installation import Installation
 from opsintel_dagster.orchestration.simulation import Moved, Simulation, simulate
-from opsintel_dagster.outcome.durations import DurationError, parse_duration
 from opsintel_dagster.settings import Settings
 
 MOST_LEFT_OUT: Final = 5
@@ -57,7 +55,7 @@ def run(
     (declared,) = chosen(outcomes, [outcome], module)
     others = {name for one in outcomes for name in (one.name, *_references(one))}
     changed = _changed(declared, others, contract=contract, routes=routes, root=settings.root)
-    moment = _since(since)
+    moment = moment_of(since)
     with opened_ledger(settings) as ledger:
         ledger.migrate()
     with (
@@ -234,20 +232,3 @@ def _imported(path: str, root: Path) -> Any:
         what = f"it cannot be imported ({type(error).__name__}: {error})"
         fix = "Write the dotted path of a pandera model or schema, such as `ops.contract.Parcel`."
         raise SettingsError(f"contract {path}", what, fix) from error
-
-
-def _since(text: str | None) -> datetime | None:
-    """A date, or how long ago."""
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except ValueError:
-        pass
-    try:
-        length: timedelta = parse_duration(text)
-    except DurationError as error:
-        message = f"--since takes a date (`2026-11-01`) or a duration (`30d`): {error}"
-        raise typer.BadParameter(message) from error
-    return datetime.now(UTC) - length

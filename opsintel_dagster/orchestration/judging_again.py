@@ -16,10 +16,9 @@ from opsintel_dagster.orchestration.compiled import HOLDING_RULES, TOLERANCE, Co
 from opsintel_dagster.orchestration.crashing import verdict_of
 from opsintel_dagster.orchestration.installation import Installation
 from opsintel_dagster.orchestration.references import References
-from opsintel_dagster.orchestration.stage_routed import UNROUTED
 from opsintel_dagster.orchestration.symptoms import held_for
 from opsintel_dagster.outcome import SYMPTOM_RULES
-from opsintel_dagster.outcome.names import CRASHED, KEY_REPEAT, REFUSED_RULE
+from opsintel_dagster.outcome.names import CRASHED, KEY_REPEAT, REFUSED_RULE, UNROUTED
 from opsintel_dagster.verification import Verdict
 
 RECORD: Final = ["_arrival", "_row"]

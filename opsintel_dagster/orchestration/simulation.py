@@ -26,8 +26,7 @@ from opsintel_dagster.orchestration.judging_again import RECORD, JudgingAgain
 from opsintel_dagster.orchestration.raw import with_arrival
 from opsintel_dagster.orchestration.references import References
 from opsintel_dagster.orchestration.replay import untried
-from opsintel_dagster.orchestration.stage_routed import UNROUTED
-from opsintel_dagster.outcome.names import KEY_REPEAT
+from opsintel_dagster.outcome.names import KEY_REPEAT, UNROUTED
 from opsintel_dagster.store import together
 
 EXAMPLES: Final = 3

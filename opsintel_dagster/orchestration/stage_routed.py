@@ -14,9 +14,8 @@ from opsintel_dagster.orchestration.raw import read_raw
 from opsintel_dagster.orchestration.reports import RoutedReport, Stage
 from opsintel_dagster.orchestration.work import Work
 from opsintel_dagster.outcome import Route
+from opsintel_dagster.outcome.names import UNROUTED
 from opsintel_dagster.routing import DecisionTable
-
-UNROUTED = "route.none"
 
 
 def route(work: Work) -> RoutedReport:

@@ -2,12 +2,19 @@
 
 from typing import Final
 
-from opsintel_dagster.outcome.names import CRASHED, IN_DOUBT, READABLE, REFUSED_RULE, STOPPED
+from opsintel_dagster.outcome.names import (
+    CRASHED,
+    IN_DOUBT,
+    READABLE,
+    REFUSED_RULE,
+    STOPPED,
+    UNROUTED,
+)
 
 _NEVER: Final = {
     READABLE: "the line cannot be read",
     "arrival.columns": "columns of the contract are missing",
-    "route.none": "no route takes it",
+    UNROUTED: "no route takes it",
     REFUSED_RULE: "the receiver does not take it",
     CRASHED: "verification breaks down over it",
     STOPPED: "it is about batches, not records",

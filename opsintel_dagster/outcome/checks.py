@@ -16,7 +16,13 @@ from opsintel_dagster.outcome.findings import (
     did_you_mean,
     place,
 )
-from opsintel_dagster.outcome.names import CONTROL_PREFIX, KEY_REPEAT, KEY_UNIQUE, RESERVED_RULES
+from opsintel_dagster.outcome.names import (
+    CONTROL_PREFIX,
+    KEY_REPEAT,
+    KEY_UNIQUE,
+    RESERVED_RULES,
+    UNROUTED,
+)
 from opsintel_dagster.outcome.routes import Route
 from opsintel_dagster.outcome.sources import UpstreamSource
 from opsintel_dagster.outcome.symptoms import SYMPTOM_RULES
@@ -69,7 +75,8 @@ def check(
     if {"repeats", "key"} <= sound:
         problems += _repeat_problems(outcome)
     if {"routes", "handoff"} <= sound and table is not None:
-        problems += receiver_problems(table, outcome.handoff)
+        people_route = any(UNROUTED in mode.rules for mode in outcome.failure_modes)
+        problems += receiver_problems(table, outcome.handoff, people_route=people_route)
     if "references" in sound:
         problems += _policy_problems(outcome, contract)
     if contract is not None:

@@ -25,6 +25,7 @@ CRASHED: Final = "crashed"
 STOPPED: Final = "stopped"
 KEY_UNIQUE: Final = "key.unique"
 KEY_REPEAT: Final = "key.repeat"
+UNROUTED: Final = "route.none"
 
 RESERVED_RULES: Final = frozenset(
     {
@@ -36,7 +37,7 @@ RESERVED_RULES: Final = frozenset(
         "arrival.volume",
         KEY_UNIQUE,
         KEY_REPEAT,
-        "route.none",
+        UNROUTED,
         REFUSED_RULE,
         IN_DOUBT,
         CRASHED,

@@ -6,7 +6,7 @@ import polars as pl
 
 from opsintel_dagster.outcome.conditions import ConditionError, parse_condition
 from opsintel_dagster.outcome.findings import Problem, did_you_mean
-from opsintel_dagster.outcome.names import NOWHERE
+from opsintel_dagster.outcome.names import NOWHERE, UNROUTED
 from opsintel_dagster.outcome.receivers import ReceiverSpec
 from opsintel_dagster.outcome.routes import Route, effective_routes, receivers_of
 
@@ -32,10 +32,13 @@ def condition_problems(
 
 
 def receiver_problems(
-    routes: Sequence[Route], handoff: Mapping[str, ReceiverSpec]
+    routes: Sequence[Route], handoff: Mapping[str, ReceiverSpec], *, people_route: bool
 ) -> Iterator[Problem]:
-    """Find routes without a receiver, receivers without a route, and records without either."""
-    if not routes and len(handoff) != 1:
+    """Find routes without a receiver, receivers without a route, and records without either.
+
+    Where `people_route` what the table does not know, they may know of receivers it does not.
+    """
+    if not routes and not (people_route and handoff) and len(handoff) != 1:
         what, fix = (
             ("there are several receivers and no route", "write `routes` to say who gets what")
             if handoff
@@ -56,8 +59,12 @@ def receiver_problems(
                 f"add `{route.to}` to `handoff`, or "
                 + did_you_mean(route.to, known, plural="receivers"),
             )
-    reached = receivers_of(table)
+    reached = handoff if people_route else receivers_of(table)
     for name in handoff:
         if name not in reached:
             what = f"no route leads to the receiver `{name}`"
-            yield Problem(("handoff", name), what, "add a route to it, or remove the receiver")
+            fix = (
+                f"add a route to it, remove the receiver, or name `{UNROUTED}` in a failure mode, "
+                "so that people send records there"
+            )
+            yield Problem(("handoff", name), what, fix)
