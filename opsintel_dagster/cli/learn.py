@@ -13,7 +13,6 @@ from opsintel_dagster.cli.console import answers, messages, write_json
 from opsintel_dagster.cli.moments import moment_of
 from opsintel_dagster.cli.opened import opened_ledger
 from opsintel_dagster.cli.wording import counted, effort, place
-from opsintel_dagster.orchestration.amended import amended_by_ledger
 from opsintel_dagster.orchestration.declarations import chosen, load_outcomes, module_name
 from opsintel_dagster.orchestration.installation import Installation
 from opsintel_dagster.orchestration.learning import Proposal, documented, learn
@@ -50,7 +49,7 @@ def run(
         task = shown.add_task("Trying proposals on history", total=None)
         proposals = learn(
             installation,
-            amended_by_ledger(installation, declared),
+            in_force(installation.ledger, declared),
             at_least=at_least,
             since=moment,
             most=most,
@@ -80,8 +79,9 @@ def _show(outcome: str, proposals: list[Proposal], at_least: int, export: Path |
         console.print(f"   {_support(one)}", style="dim", soft_wrap=True)
         console.print(f"   {_saved(one)}", soft_wrap=True)
     file = place(export) if export is not None else "FILE.yaml"
+    written = "" if export is not None else f"opsintel learn {outcome} --export {file}, and then "
     console.print(
-        f"\nNothing is kept yet. To keep them: {'' if export else f'--export {file}, edit it, and '}"
+        f"\nNothing is kept yet. What you leave in the file is kept by: {written}"
         f"opsintel amendments add {outcome} {file} --reason TEXT",
         style="dim",
         soft_wrap=True,

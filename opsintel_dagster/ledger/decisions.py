@@ -4,7 +4,7 @@ At most one request about an episode of a case is open, which the database itsel
 people who decide at the same moment, the second learns who was faster.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -30,6 +30,9 @@ from opsintel_dagster.ledger import entries
 from opsintel_dagster.ledger.ids import stable_id
 from opsintel_dagster.ledger.tables import UtcDateTime, case, metadata
 
+AMENDMENTS = "amendments"
+"""The argument of a decision that was kept: the numbers of its amendments."""
+
 DEFAULT = "default"
 """The actor of what is done when nobody has answered in time."""
 
@@ -41,6 +44,8 @@ class DecisionKind(StrEnum):
     ACCEPT = "accept"
     REPLAY = "replay"
     REPAIR = "repair"
+    RENAME = "rename"
+    ROUTE = "route"
     ASSIGN = "assign"
     SNOOZE = "snooze"
 
@@ -190,6 +195,14 @@ def _account(
             minutes=minutes,
             is_estimate=minutes is not None,
         )
+
+
+def kept_as(connection: Connection, identity: str, numbers: Sequence[int]) -> None:
+    """Say which amendments a decision was kept as, in its transaction."""
+    mine = decision.c.id == identity
+    arguments = connection.execute(select(decision.c.arguments).where(mine)).scalar_one()
+    known = {**arguments, AMENDMENTS: list(numbers)}
+    connection.execute(update(decision).where(mine).values(arguments=known))
 
 
 def open_of_case(connection: Connection, identity: str) -> Row[Any] | None:

@@ -90,6 +90,8 @@ class Amending:
     in_force: tuple[InForce, ...] = ()
     unfit: Mapping[str, str] = field(default_factory=dict)
     """Amendments that no longer fit what is declared, by label, and why; they are not applied."""
+    declared_too: tuple[str, ...] = ()
+    """Amendments that were kept and are declared as well, by label; they are applied once."""
 
     @cached_property
     def renames(self) -> Renames:

@@ -17,7 +17,7 @@ from opsintel_dagster.ledger import cases, decisions, discards, entries
 from opsintel_dagster.ledger.batches import Role
 from opsintel_dagster.ledger.decisions import DEFAULT, DecisionKind, DecisionState
 from opsintel_dagster.ledger.ids import stable_id
-from opsintel_dagster.orchestration import quarantine
+from opsintel_dagster.orchestration import keeping, quarantine
 from opsintel_dagster.orchestration.compiled import Compiled
 from opsintel_dagster.orchestration.decision_plans import Plan, plan_of
 from opsintel_dagster.orchestration.decisions import closed
@@ -121,6 +121,8 @@ def _execute(work: Work, row: Row[Any]) -> int:
     if plan.refusal:
         return _refuse(work, row, plan.refusal)
     why = f"{kind} by {row.actor}" + (f": {row.reason}" if row.reason else "")
+    if numbers := row.arguments.get(decisions.AMENDMENTS):
+        why += f"; kept as {keeping.named(numbers)}"
     if kind is DecisionKind.DISCARD:
         _discard(work, row, case, plan, every, why)
         return 0

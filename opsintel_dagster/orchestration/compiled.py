@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
@@ -31,6 +32,7 @@ from opsintel_dagster.routing import DecisionTable, read_routes_csv
 from opsintel_dagster.verification import Contract, Tier
 
 TOLERANCE = "arrival.tolerance"
+_NOTHING_UNFIT: Mapping[str, str] = MappingProxyType({})
 HOLDING_RULES = frozenset({"arrival.columns", TOLERANCE, *SYMPTOM_RULES.values()})
 
 
@@ -67,18 +69,23 @@ class Compiled:
         """The outcome's name."""
         return self.outcome.name
 
-    def amended(self, kept: Sequence[InForce]) -> "Compiled":
+    def amended(
+        self, kept: Sequence[InForce], unfit: Mapping[str, str] = _NOTHING_UNFIT
+    ) -> "Compiled":
         """The outcome with amendments that were kept in the ledger, oldest first.
 
         They come before what is declared. One that is declared, too, is not applied twice; one
-        that no longer fits is left out, and `amending.unfit` says why.
+        that no longer fits is left out, and `amending.unfit` says why. Those that were kept before
+        this call count no more.
         """
         base = self.declared or self
         said = [content_of(one) for one in base.outcome.amendments]
         fitting: list[InForce] = []
-        unfit: dict[str, str] = {}
+        twice: list[str] = []
+        unfit = dict(unfit)
         for one in kept:
             if content_of(one.amendment) in said:
+                twice.append(one.label)
                 continue
             outcome = base.outcome
             problem = next(
@@ -91,9 +98,9 @@ class Compiled:
                 unfit[one.label] = problem.what
             else:
                 fitting.append(one)
-        if not fitting and not unfit:
+        if not (fitting or unfit or twice):
             return base
-        amending = Amending((*fitting, *base.amending.in_force), unfit)
+        amending = Amending((*fitting, *base.amending.in_force), unfit, tuple(twice))
         told = [content_of(one.amendment) for one in fitting]
         return replace(
             base,

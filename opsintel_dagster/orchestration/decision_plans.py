@@ -5,18 +5,23 @@ and the rows of then.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import polars as pl
 
-from opsintel_dagster.ledger.decisions import DecisionKind
+from opsintel_dagster.ledger.decisions import AMENDMENTS, DecisionKind
+from opsintel_dagster.orchestration.amending import DECISION, Amending, InForce
 from opsintel_dagster.orchestration.changed_cells import AMENDED, added, typed
 from opsintel_dagster.orchestration.compiled import HOLDING_RULES, Compiled
 from opsintel_dagster.orchestration.edits import Edited
 from opsintel_dagster.orchestration.judging_again import ACCEPTED, NOW, JudgingAgain
+from opsintel_dagster.orchestration.stage_routed import UNROUTED
+from opsintel_dagster.outcome import NOWHERE, Repair
 from opsintel_dagster.outcome.acceptance import obstacle
+from opsintel_dagster.outcome.findings import did_you_mean
+from opsintel_dagster.routing import SENT_TO
 from opsintel_dagster.store import as_text
 
 _LIST: Final = pl.List(pl.String)
@@ -91,25 +96,28 @@ def accepted(again: JudgingAgain, parts: Sequence[pl.DataFrame], failure_mode: s
 
 
 def repaired(
-    again: JudgingAgain, parts: Sequence[pl.DataFrame], failure_mode: str, values: ValueMap
+    again: JudgingAgain,
+    parts: Sequence[pl.DataFrame],
+    failure_mode: str,
+    arguments: Mapping[str, Any],
 ) -> Plan:
-    """Rows with one of these values get the other one; those that are mended by it leave."""
+    """Rows get other values, by a map or an expression; those that are mended by it leave."""
     rows = _height(parts)
+    values: ValueMap = arguments.get("values", {})
     columns = {name for part in parts for name in part.columns if not name.startswith("_")}
-    unknown = [column for column in values if column not in columns]
+    unknown = [name for name in (*values, arguments.get("column")) if name and name not in columns]
     if unknown:
         there = ", ".join(sorted(columns))
         return Plan(rows, refusal=f"its rows have no column `{unknown[0]}`; they have {there}")
-    changed = []
-    for part in parts:
-        try:
-            changed.append(_mapped(part, values))
-        except ValueError as error:
-            return Plan(rows, refusal=str(error))
+    try:
+        changed = [
+            _mapped(part, values) if values else _expressed(part, arguments) for part in parts
+        ]
+    except ValueError as error:
+        return Plan(rows, refusal=str(error))
     touched = _height(changed)
     if not touched:
-        wanted = ", ".join(f"{name}={old!r}" for name, pairs in values.items() for old in pairs)
-        return Plan(rows, refusal=f"none of its {rows:,} rows has {wanted}")
+        return Plan(rows, refusal=_untouched(rows, arguments))
     plan = _judged(again, changed, failure_mode, rows, untouched=rows - touched)
     if plan.leave:
         return plan
@@ -117,6 +125,62 @@ def repaired(
     return Plan(
         rows, staying=plan.staying, refusal=f"all {touched:,} changed rows still break {why}"
     )
+
+
+def sent(again: JudgingAgain, parts: Sequence[pl.DataFrame], to: str) -> Plan:
+    """Rows that keep the contract and that no route takes go where somebody says."""
+    rows = _height(parts)
+    receivers = [*again.compiled.outcome.handoff, NOWHERE]
+    if to not in receivers:
+        fix = did_you_mean(to, receivers, plural="receivers")
+        return Plan(rows, refusal=f"there is no route to `{to}`; {fix}")
+    only_unrouted = (pl.col("_rules").list.len() == 1) & (pl.col("_rules").list.first() == UNROUTED)
+    leaving = []
+    for part in parts:
+        mine = part.filter(only_unrouted).with_columns(pl.lit(to).alias(SENT_TO))
+        if not mine.is_empty():
+            leaving.append(again.judge(mine).filter(pl.col(NOW).list.len() == 0))
+    count = _height(leaving)
+    if not count:
+        why = "they break other rules; a route is for records that keep the contract"
+        return Plan(rows, refusal=f"none of its {rows:,} rows can be sent to `{to}`: {why}")
+    gone = tuple(part for part in leaving if not part.is_empty())
+    return Plan(rows, gone, {to: count}, untouched=rows - count)
+
+
+def kept(
+    again: JudgingAgain,
+    parts: Sequence[pl.DataFrame],
+    failure_mode: str,
+    kind: DecisionKind,
+    arguments: Mapping[str, Any],
+    labels: Collection[str],
+) -> Plan:
+    """Rows that are no longer this failure leave; `again` judges with what is to be kept.
+
+    `labels` are what the new amendments are called there. Where they mend nothing, it says why.
+    """
+    rows = _height(parts)
+    if kind is DecisionKind.REPAIR:
+        done = [again.amended(part) for part in parts]
+        failed = [why for one in done for label, why in one.failed.items() if label in labels]
+        if failed:
+            return Plan(rows, refusal=f"it cannot be worked out: {failed[0]}")
+        if not any(one.changes["by"].is_in(list(labels)).any() for one in done):
+            return Plan(rows, refusal=_untouched(rows, arguments))
+    plan = replayed(again, parts, failure_mode)
+    if kind is DecisionKind.ROUTE and not (plan.routes or {}).get(arguments["to"]):
+        return Plan(rows, refusal=f"no row of it would go to `{arguments['to']}` by that")
+    if plan.leave:
+        return plan
+    why = ", ".join(f"{rule} ({count:,})" for rule, count in (plan.staying or {}).items())
+    return Plan(rows, staying=plan.staying, refusal=f"all {rows:,} rows still break {why}")
+
+
+def _untouched(rows: int, arguments: Mapping[str, Any]) -> str:
+    values: ValueMap = arguments.get("values", {})
+    wanted = ", ".join(f"{name}={old!r}" for name, pairs in values.items() for old in pairs)
+    return f"none of its {rows:,} rows {f'has {wanted}' if values else 'is changed by it'}"
 
 
 def edited(again: JudgingAgain, parts: Sequence[pl.DataFrame], edits: Edited) -> Plan:
@@ -235,6 +299,21 @@ def _mapped(rows: pl.DataFrame, values: ValueMap) -> pl.DataFrame:
     return added(changed, AMENDED, pl.col("_changes")).drop("_changes")
 
 
+def _expressed(rows: pl.DataFrame, arguments: Mapping[str, Any]) -> pl.DataFrame:
+    """The rows that an expression changes, with what it gives and `_amended`.
+
+    Raises:
+        ValueError: it cannot be worked out for one of the rows.
+    """
+    repair = Repair(kind="repair", **arguments)
+    done = Amending((InForce(DECISION, repair),)).apply(rows, {})
+    if done.failed:
+        raise ValueError(f"`{repair.expression}`: {done.failed[DECISION]}")
+    where = done.changes.select("_arrival", "_row")
+    changed = done.rows.join(where, on=["_arrival", "_row"], how="semi", maintain_order="left")
+    return added(changed, AMENDED, pl.lit([repair.column], dtype=_LIST))
+
+
 def _height(parts: Sequence[pl.DataFrame]) -> int:
     return sum(part.height for part in parts)
 
@@ -252,8 +331,10 @@ def plan_of(
         return discarded(parts)
     if kind is DecisionKind.ACCEPT:
         return accepted(again, parts, failure_mode)
-    if kind is DecisionKind.REPLAY:
+    if kind is DecisionKind.REPLAY or AMENDMENTS in arguments:  # what was kept is in force by now
         return replayed(again, parts, failure_mode)
+    if kind is DecisionKind.ROUTE:
+        return sent(again, parts, arguments["to"])
     if edits is not None:
         return edited(again, parts, edits)
-    return repaired(again, parts, failure_mode, arguments["values"])
+    return repaired(again, parts, failure_mode, arguments)

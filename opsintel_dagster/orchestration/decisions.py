@@ -5,24 +5,25 @@ its case had at the revision the person saw; what has come since stays. Everythi
 (the command line, a page) decides here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row
 
-from opsintel_dagster.errors import DecisionRefused, EditsRefused
+from opsintel_dagster.errors import DecisionRefused, DeclarationError, EditsRefused
 from opsintel_dagster.ledger import Ledger, bindings, cases, decisions
 from opsintel_dagster.ledger.cases import CaseState
 from opsintel_dagster.ledger.decisions import DecisionKind, DecisionState
-from opsintel_dagster.orchestration import quarantine, trying_again
+from opsintel_dagster.orchestration import keeping, quarantine, trying_again
 from opsintel_dagster.orchestration.compiled import Compiled
-from opsintel_dagster.orchestration.decision_plans import Plan, plan_of
+from opsintel_dagster.orchestration.decision_plans import Plan, kept, plan_of
 from opsintel_dagster.orchestration.edits import Edited
 from opsintel_dagster.orchestration.installation import Installation
 from opsintel_dagster.orchestration.judging_again import JudgingAgain
 from opsintel_dagster.orchestration.troubles import dependencies_of
+from opsintel_dagster.outcome import Amendment
 
 NEEDS_REASON: Final = (DecisionKind.DISCARD, DecisionKind.ACCEPT)
 _NO_ARGUMENTS: Final[Mapping[str, Any]] = {}
@@ -35,6 +36,8 @@ class Decided:
     id: str
     state: DecisionState
     result: str | None
+    amendments: tuple[int, ...] = ()
+    """What it is called from now on, if it was kept."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class Preview:
     plan: Plan
     stopped: int = 0
     """How many batches that were given up would be tried again."""
+    amendments: tuple[int, ...] = ()
+    """What the decision would be called from then on, if it is to be kept."""
 
 
 def preview(
@@ -56,8 +61,11 @@ def preview(
     arguments: Mapping[str, Any] = _NO_ARGUMENTS,
     edits: Edited | None = None,
     revision: int | None = None,
+    keeps: bool = False,
 ) -> Preview:
     """What the decision would do to the rows that the case has now, or had at `revision`.
+
+    With `keeps` it is to be applied from then on; a rename always is.
 
     Raises:
         DecisionRefused: the case is closed.
@@ -68,18 +76,28 @@ def preview(
         case = _open_case(connection, case_id)
         seen = case.revision if revision is None else revision
         parts = quarantine.parts_of_case(installation, connection, case, revision=seen)
-    personal = compiled.contract.pii & {*arguments.get("values", ())}
-    if personal:
-        why = f"`{min(personal)}` is personal data, which the ledger keeps none of; edit an export"
-        return Preview(seen, Plan(sum(part.height for part in parts), refusal=why))
+        now = keeping.in_force(connection, compiled)
+        rows = sum(part.height for part in parts)
+        why = _never(now, kind, arguments, keeps=keeps)
+        numbers: list[int] = []
+        if not why and keeps:
+            news = _amendments(_told(case), kind, arguments)
+            why = keeping.refusal(connection, now, news)
+            if not why:
+                now, numbers = keeping.with_new(connection, now, news)
+    if why:
+        return Preview(seen, Plan(rows, refusal=why))
     stopped = len(case.facts.get("stopped", {})) if kind is DecisionKind.REPLAY else 0
-    again = None
-    if kind is not DecisionKind.DISCARD and parts:
-        again = JudgingAgain.now(compiled, installation)
-    plan = plan_of(again, parts, case.failure_mode, kind, arguments, edits) if parts else Plan(0)
-    if not parts and not stopped:
-        plan = Plan(0, refusal="no row of it lies in quarantine, so there is nothing to decide")
-    return Preview(seen, plan, stopped)
+    if not parts:
+        why = None if stopped else "no row of it lies in quarantine, so there is nothing to decide"
+        return Preview(seen, Plan(0, refusal=why), stopped)
+    again = None if kind is DecisionKind.DISCARD else JudgingAgain.now(now, installation)
+    if again is not None and numbers:
+        labels = [keeping.label_of(number) for number in numbers]
+        plan = kept(again, parts, case.failure_mode, kind, arguments, labels)
+    else:
+        plan = plan_of(again, parts, case.failure_mode, kind, arguments, edits)
+    return Preview(seen, plan, stopped, tuple(numbers))
 
 
 def decide(
@@ -95,6 +113,7 @@ def decide(
     edits: Edited | None = None,
     revision: int | None = None,
     previewed: Preview | None = None,
+    keeps: bool = False,
 ) -> Decided:
     """Write a decision down; the next drain carries it out.
 
@@ -106,10 +125,13 @@ def decide(
         actor: Who decides.
         now: When.
         reason: Why; to discard or to accept there has to be one.
-        arguments: `values` of a repair: column → old value → new value.
+        arguments: Of a repair `values` (column → old value → new value), or `column`,
+            `expression` and perhaps `when`; of a rename `columns` (new name → column); `to` of a
+            route, with `when` if it is kept.
         edits: The edited rows of a repair.
         revision: The revision of the case that the person saw; else what it has now.
         previewed: What the person was shown, so that it is not worked out twice.
+        keeps: Whether it is applied from then on, as an amendment.
 
     Raises:
         DecisionRefused: it cannot be carried out, the case is closed, or somebody was faster.
@@ -127,6 +149,7 @@ def decide(
         arguments=arguments,
         edits=edits,
         revision=revision,
+        keeps=keeps,
     )
     if shown.plan.problems:
         raise EditsRefused(name, shown.plan.problems)
@@ -148,6 +171,9 @@ def decide(
             now=now,
             revision=shown.revision,
         )
+        numbers: Sequence[int] = ()
+        if keeps:
+            numbers = _keep(connection, compiled, case, identity, kind, known, actor, reason, now)
         if shown.stopped:
             names = dependencies_of(installation, compiled)
             found = trying_again.decided(connection, compiled.name, actor, names, is_touch=False)
@@ -157,7 +183,7 @@ def decide(
                 result = f"{count:,} batch{'es are' if count != 1 else ' is'} tried once more"
                 decisions.settle(connection, row, DecisionState.EXECUTED, result, now)
         row = decisions.find(connection, identity)
-    return Decided(row.id, DecisionState(row.state), row.result)
+    return Decided(row.id, DecisionState(row.state), row.result, tuple(numbers))
 
 
 def assign(
@@ -196,6 +222,62 @@ def snooze(
         return _at_once(
             connection, case, DecisionKind.SNOOZE, arguments, actor, reason, now, result
         )
+
+
+def _never(
+    compiled: Compiled, kind: DecisionKind, arguments: Mapping[str, Any], *, keeps: bool
+) -> str | None:
+    """Why nobody can decide this, whatever the rows are."""
+    personal = compiled.contract.pii & {*arguments.get("values", ())}
+    if personal:
+        return f"`{min(personal)}` is personal data, which the ledger keeps none of; edit an export"
+    if kind is DecisionKind.RENAME and not keeps:
+        return "a rename is about the arrivals to come, too, and so is always kept"
+    if not keeps:
+        is_kept_only = kind is DecisionKind.ROUTE and "when" in arguments
+        return "a condition says which rows from then on; keep it" if is_kept_only else None
+    if kind is DecisionKind.ROUTE and "when" not in arguments:
+        return "to keep a route there has to be a condition that says which rows go there"
+    if kind is DecisionKind.REPAIR and not arguments:
+        return "an edited export is about its own rows; keep a value map or an expression"
+    return keeping.NOT_KEPT.get(kind)
+
+
+def _amendments(case: str, kind: DecisionKind, arguments: Mapping[str, Any]) -> list[Amendment]:
+    try:
+        return keeping.amendments_of(kind, arguments)
+    except DeclarationError as error:
+        raise DecisionRefused(case, "; ".join(str(one) for one in error.findings)) from error
+
+
+def _keep(
+    connection: Connection,
+    compiled: Compiled,
+    case: Row[Any],
+    identity: str,
+    kind: DecisionKind,
+    arguments: Mapping[str, Any],
+    actor: str,
+    reason: str,
+    now: datetime,
+) -> Sequence[int]:
+    """Keep the decision in its transaction; what others have kept since it was shown counts."""
+    news = _amendments(_told(case), kind, arguments)
+    why = keeping.refusal(connection, compiled, news)
+    numbers = keeping.keep(
+        connection,
+        compiled,
+        () if why else news,
+        actor=actor,
+        reason=reason,
+        case_id=case.id,
+        decision_id=identity,
+        now=now,
+    )
+    if why or numbers is None:
+        raise DecisionRefused(_told(case), why or "somebody else kept the same a moment ago")
+    decisions.kept_as(connection, identity, numbers)
+    return numbers
 
 
 def _request(

@@ -16,6 +16,7 @@ from opsintel_dagster.ledger import HeldBy, Lease, bindings, hold
 from opsintel_dagster.ledger.lease import STALE_AFTER_SECONDS
 from opsintel_dagster.orchestration.compiled import Compiled
 from opsintel_dagster.orchestration.installation import Installation
+from opsintel_dagster.orchestration.keeping import in_force
 from opsintel_dagster.orchestration.reports import (
     ArrivalsReport,
     DeliveredReport,
@@ -162,8 +163,10 @@ class Drain:
         )
 
     def _work(self, lease: Lease) -> Work:
+        with self.installation.ledger.read() as connection:
+            compiled = in_force(connection, self.compiled)
         return Work(
-            compiled=self.compiled,
+            compiled=compiled,
             installation=self.installation,
             lease=lease,
             run_id=self.run_id,

@@ -83,10 +83,7 @@ class JudgingAgain:
 
     def _verdict(self, raw: pl.DataFrame) -> tuple[Verdict, pl.DataFrame, AmendedRows]:
         """The verdict over the rows that can be judged, and those over which it breaks down."""
-        ids = raw["_arrival"].unique().to_list()
-        with self.installation.ledger.read() as connection:
-            brought = arrivals.columns_of(connection, ids)
-        amended = self.compiled.amending.apply(raw, brought)
+        amended = self._amended(raw)
 
         def judge(some: pl.DataFrame) -> Verdict:
             return self.compiled.contract.verify(
@@ -99,6 +96,16 @@ class JudgingAgain:
             raise
         except Exception:  # noqa: BLE001  # it is about all of them: none can be judged
             return judge(amended.rows.clear()), raw, amended
+
+    def amended(self, rows: pl.DataFrame) -> AmendedRows:
+        """How rows of quarantine are amended before they are judged."""
+        return self._amended(as_raw(self.compiled, rows))
+
+    def _amended(self, raw: pl.DataFrame) -> AmendedRows:
+        ids = raw["_arrival"].unique().to_list()
+        with self.installation.ledger.read() as connection:
+            brought = arrivals.columns_of(connection, ids)
+        return self.compiled.amending.apply(raw, brought)
 
     def _with_standing(self, judged: pl.DataFrame) -> pl.DataFrame:
         """Add the rules that no verdict over rows repeats, where they still hold."""

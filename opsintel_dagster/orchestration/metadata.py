@@ -61,6 +61,8 @@ def verified_metadata(report: VerifiedReport) -> MetadataDict:
         "batches": report.batches,
         **count_table("broken_rules", "rule", report.broken),
         **count_table("warnings", "rule", report.warned),
+        **count_table("amended", "amendment", report.amended),
+        **reason_table("not_amended", "amendment", report.unamended),
     }
 
 

@@ -52,19 +52,30 @@ def offending_values(compiled: Compiled, rows: pl.DataFrame) -> dict[str, dict[s
     since no single value is at fault.
     """
     columns_of = {rule.id: rule.columns for rule in compiled.contract.rules}
+    renames = compiled.amending.renames
     values: dict[str, Counter[str]] = defaultdict(Counter)
     for (cause, rules), part in rows.group_by("_cause", "_rules", maintain_order=True):
         mine = compiled.rules_of(str(cause))
         rule = next((rule for rule in rules if rule in mine), rules[0])
-        columns = [name for name in columns_of.get(rule, ()) if name in part.columns]
+        called = {
+            name: [one for one in (name, *renames.sources_of(name)) if one in part.columns]
+            for name in columns_of.get(rule, ())
+        }
+        columns = {name: there for name, there in called.items() if there}
         if columns:
             values[str(cause)].update(_count(part, columns, compiled.contract.pii))
     return {cause: cases.most_common(counted) for cause, counted in values.items()}
 
 
-def _count(rows: pl.DataFrame, columns: list[str], pii: Iterable[str]) -> dict[str, int]:
+def _count(
+    rows: pl.DataFrame, columns: Mapping[str, Sequence[str]], pii: Iterable[str]
+) -> dict[str, int]:
+    """Count by value; `columns` says what the source calls each column."""
     shown = [
-        pl.lit(MASK) if column in pii else _shown(column, rows.schema[column]) for column in columns
+        pl.lit(MASK)
+        if column in pii
+        else pl.coalesce(_shown(name, rows.schema[name]) for name in called).fill_null(NO_VALUE)
+        for column, called in columns.items()
     ]
     text = pl.concat_str(shown, separator=" · ").alias("value")
     return dict(rows.select(text).group_by("value").len().iter_rows())
@@ -72,7 +83,7 @@ def _count(rows: pl.DataFrame, columns: list[str], pii: Iterable[str]) -> dict[s
 
 def _shown(column: str, dtype: pl.DataType) -> pl.Expr:
     """A case is a row of the ledger: of a long text it keeps the beginning."""
-    return as_text(column, dtype).str.head(LONGEST_VALUE).fill_null(NO_VALUE)
+    return as_text(column, dtype).str.head(LONGEST_VALUE)
 
 
 def open_rows(

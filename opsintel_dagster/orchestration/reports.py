@@ -118,6 +118,8 @@ class VerifiedReport(StageReport):
     `broken` and `warned` count records per rule in this drain; `open_by_rule` counts the records
     that lie in quarantine now. `held` are the arrivals that lie there as a whole, also of earlier
     drains, with the rules that hold them. `waiting` names what each waiting batch waits for.
+    `amended` counts the records that each amendment has changed, and `unamended` says why one could
+    not be applied.
     """
 
     batches: int = 0
@@ -130,6 +132,8 @@ class VerifiedReport(StageReport):
     held_names: Mapping[str, str] = field(default_factory=dict)
     broken: Mapping[str, int] = field(default_factory=dict)
     warned: Mapping[str, int] = field(default_factory=dict)
+    amended: Mapping[str, int] = field(default_factory=dict)
+    unamended: Mapping[str, str] = field(default_factory=dict)
     open_by_rule: Mapping[str, int] = field(default_factory=dict)
     cases: tuple["OpenCase", ...] = ()
     waiting: Mapping[str, str] = field(default_factory=dict)

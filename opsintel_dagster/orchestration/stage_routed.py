@@ -7,9 +7,9 @@ import polars as pl
 from sqlalchemy import Row
 
 from opsintel_dagster.crashpoints import reached
-from opsintel_dagster.ledger import arrivals, batches, cases, entries
+from opsintel_dagster.ledger import amendments, arrivals, batches, cases, entries
 from opsintel_dagster.ledger.batches import BatchState, Role
-from opsintel_dagster.orchestration import attempting, quarantine
+from opsintel_dagster.orchestration import attempting, keeping, quarantine
 from opsintel_dagster.orchestration.raw import read_raw
 from opsintel_dagster.orchestration.reports import RoutedReport, Stage
 from opsintel_dagster.orchestration.work import Work
@@ -88,6 +88,9 @@ def _route_batch(work: Work, batch: Row[Any]) -> pl.DataFrame:
                 entries.append(
                     connection, work.name, work.actor, "case", identity, "rows no route takes"
                 )
+        by_rule = dict(taken.group_by("_route_rule").len().iter_rows())
+        fired = keeping.numbers_of(by_rule)
+        amendments.fired(connection, work.name, fired, work.clock())
         reason = f"{taken.height} routed, {left.height} taken by no rule"
         entries.append(connection, work.name, work.actor, "routed", batch.id, reason)
     reached("route.registered")

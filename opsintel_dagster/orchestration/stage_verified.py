@@ -14,9 +14,9 @@ from sqlalchemy import Connection, Row
 
 from opsintel_dagster.crashpoints import reached
 from opsintel_dagster.errors import ReferenceDown
-from opsintel_dagster.ledger import arrivals, batches, bindings, cases, entries
+from opsintel_dagster.ledger import amendments, arrivals, batches, bindings, cases, entries
 from opsintel_dagster.ledger.batches import BatchKind, BatchState, Role
-from opsintel_dagster.orchestration import attempting, corrections, quarantine
+from opsintel_dagster.orchestration import attempting, corrections, keeping, quarantine
 from opsintel_dagster.orchestration.amending import with_marks
 from opsintel_dagster.orchestration.carrying_out import execute
 from opsintel_dagster.orchestration.judging import judge_rows
@@ -44,6 +44,8 @@ class Tally:
     held: dict[str, tuple[str, ...]] = field(default_factory=dict)
     broken: Counter[str] = field(default_factory=Counter)
     warned: Counter[str] = field(default_factory=Counter)
+    amended: Counter[str] = field(default_factory=Counter)
+    unamended: dict[str, str] = field(default_factory=dict)
     waiting: dict[str, str] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
 
@@ -69,7 +71,8 @@ def verify(work: Work) -> VerifiedReport:
     Raises:
         LeaseLost: another drain has taken over.
     """
-    tally = Tally()
+    tally = Tally(unamended=dict(work.compiled.amending.unfit))
+    _note_idle(work)
     versions = _versions(work)
     tally.replayed = execute(work, tally.waiting, tally.failures)
     tally.replayed += replay_healed(work, tally.waiting, tally.failures)
@@ -135,6 +138,8 @@ def _verify_batch(
             f"{judged.unchanged.height} unchanged"
         )
         entries.append(connection, work.name, work.actor, "verified", batch.id, reason)
+        fired = keeping.numbers_of(judged.amended)
+        amendments.fired(connection, work.name, fired, work.clock())
     reached("verify.registered")
     _count(batch, judged, tally)
 
@@ -211,6 +216,16 @@ def _repin(work: Work, connection: Connection, batch: Row[Any]) -> None:
     entries.append(connection, work.name, work.actor, "repinned", batch.id, reason)
 
 
+def _note_idle(work: Work) -> None:
+    """Let the ledger say which amendments do nothing, and why."""
+    with work.installation.ledger.read() as connection:
+        found = keeping.note_idle(connection, work.compiled)
+    if found:
+        with work.lease.write() as connection:
+            for number, why in found.items():
+                amendments.idle(connection, work.name, number, why)
+
+
 def _versions(work: Work) -> dict[str, str]:
     """What a batch may have to wait for, as it stood before anything was judged.
 
@@ -237,6 +252,8 @@ def _count(batch: Row[Any], judged: Judged, tally: Tally) -> None:
     tally.unchanged += judged.unchanged.height
     tally.held |= judged.held
     tally.warned.update(judged.warned)
+    tally.amended.update(judged.amended)
+    tally.unamended |= judged.unamended
     for group in quarantine.groups_of(judged.quarantined):
         tally.broken.update(dict.fromkeys(group.rules, group.rows))
 
@@ -256,6 +273,8 @@ def _report(work: Work, tally: Tally) -> VerifiedReport:
         superseded=tally.superseded,
         broken=dict(tally.broken),
         warned=dict(tally.warned),
+        amended=dict(tally.amended),
+        unamended=tally.unamended,
         waiting=tally.waiting,
         replayed=tally.replayed,
         failures=tally.failures,

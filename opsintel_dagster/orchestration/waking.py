@@ -24,6 +24,7 @@ from opsintel_dagster.orchestration.carrying_out import due_defaults
 from opsintel_dagster.orchestration.compiled import Compiled
 from opsintel_dagster.orchestration.installation import Installation
 from opsintel_dagster.orchestration.intake import open_arrival_source, unknown_sightings
+from opsintel_dagster.orchestration.keeping import all_in_force
 from opsintel_dagster.orchestration.replay import untried
 from opsintel_dagster.orchestration.work import FeedOpener
 
@@ -223,7 +224,7 @@ def _healed(
     connection: Connection, outcomes: Sequence[Compiled], versions: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
     """Open rows whose reference or declaration has a version they were not yet judged by."""
-    declared = {one.name: one for one in outcomes}
+    declared = {one.name: one for one in all_in_force(connection, outcomes)}
     open_rows = (
         select(case_rows.c.case_id).where(case_rows.c.rows > case_rows.c.resolved).distinct()
     )

@@ -6,10 +6,19 @@ an amendment can move from one to the other unchanged.
 
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, Field, TypeAdapter, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from opsintel_dagster.errors import DeclarationError
 from opsintel_dagster.outcome.declared import Declared
-from opsintel_dagster.outcome.findings import Problem, refusal, refusals
+from opsintel_dagster.outcome.explanations import explain
+from opsintel_dagster.outcome.findings import Problem, place, refusal, refusals
 from opsintel_dagster.outcome.names import CONTROL_PREFIX, Name
 
 
@@ -130,7 +139,11 @@ def parse_amendment(content: Any) -> Amendment:
     Raises:
         DeclarationError: it is no amendment.
     """
-    return _ADAPTER.validate_python(content)
+    try:
+        return _ADAPTER.validate_python(content)
+    except ValidationError as error:  # no kind, or none that this version knows
+        problems = explain(error.errors(include_url=False), content, {})
+    raise DeclarationError(place(problems, root="amendment"))
 
 
 def _checked(amendments: tuple[Amendment, ...]) -> tuple[Amendment, ...]:
