@@ -17,14 +17,14 @@ from opsintel_dagster import Outcome
 from opsintel_dagster.ledger import cases
 from opsintel_dagster.ledger.decisions import DecisionKind
 from opsintel_dagster.orchestration import quarantine
-from opsintel_dagster.orchestration.amended import amended_by_ledger
 from opsintel_dagster.orchestration.compiled import Compiled, compile_outcomes
 from opsintel_dagster.orchestration.decisions import decide
 from opsintel_dagster.orchestration.drain import Drain, DrainReport
 from opsintel_dagster.orchestration.installation import Installation
-from opsintel_dagster.orchestration.keeping import keep
+from opsintel_dagster.orchestration.keeping import add, in_force
 from opsintel_dagster.orchestration.learning import learn
 from opsintel_dagster.orchestration.reading import closed_rows
+from opsintel_dagster.settings import Settings
 
 BOSTON = Path(__file__).parents[2] / "shared" / "data" / "boston_311_2015"
 COLUMNS = ("CASE_ENQUIRY_ID", "TYPE", "REASON", "neighborhood", "QUEUE")
@@ -91,8 +91,6 @@ class CityHall:
     """Of each day: how many requests there were, and how many nobody had to look at."""
 
     def __post_init__(self) -> None:
-        from opsintel_dagster.settings import Settings
-
         self.installation = Installation.open(Settings.below(self.root))
         [self.declared] = compile_outcomes([requests(self.queues, self.per)], location="tests")
         self.inbox = self.root / "inbox" / NAME
@@ -101,7 +99,8 @@ class CityHall:
     @property
     def compiled(self) -> Compiled:
         """The outcome as it is declared, with what was kept since."""
-        return amended_by_ledger(self.installation, self.declared)
+        with self.installation.ledger.read() as connection:
+            return in_force(connection, self.declared)
 
     def drain(self) -> DrainReport:
         return Drain(self.declared, self.installation).run()
@@ -148,9 +147,11 @@ class CityHall:
 
     def keep_what_was_repeated(self) -> None:
         """Keep every proposal; in a city somebody would look at each of them first."""
-        for one in learn(self.installation, self.compiled, most=1000, simulates=False):
-            keep(self.installation, self.declared, one.amendment, actor="311", reason="repeated")
-            self.kept += 1
+        found = learn(self.installation, self.compiled, most=1000, simulates=False)
+        news = [one.amendment for one in found]
+        now = datetime.now(UTC)
+        add(self.installation.ledger, self.declared, news, actor="311", reason="repeated", now=now)
+        self.kept += len(news)
 
     def delivered(self) -> pl.DataFrame:
         """Every request that reached a desk, with the rule that sent it there."""

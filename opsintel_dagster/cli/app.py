@@ -226,6 +226,12 @@ def simulate(
             metavar="FILE", exists=True, dir_okay=False, help="Another decision table, as CSV."
         ),
     ] = None,
+    amendment: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", exists=True, dir_okay=False, help="Amendments besides, as YAML."
+        ),
+    ] = None,
     since: Annotated[
         str | None,
         typer.Option(metavar="WHEN", help="Only what was claimed since: `2026-11-01`, `30d`."),
@@ -248,6 +254,7 @@ def simulate(
         outcome,
         contract=contract,
         routes=routes,
+        amendment=amendment,
         since=since,
         examples=examples,
         module=module,

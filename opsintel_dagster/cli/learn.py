@@ -5,7 +5,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.progress import Progress
 from rich.text import Text
 
@@ -15,8 +14,10 @@ from opsintel_dagster.cli.opened import opened_ledger
 from opsintel_dagster.cli.wording import counted, effort, place
 from opsintel_dagster.orchestration.declarations import chosen, load_outcomes, module_name
 from opsintel_dagster.orchestration.installation import Installation
-from opsintel_dagster.orchestration.learning import Proposal, documented, learn
-from opsintel_dagster.outcome.amendments import content_of
+from opsintel_dagster.orchestration.keeping import in_force
+from opsintel_dagster.orchestration.learning import Proposal, learn
+from opsintel_dagster.outcome import content_of
+from opsintel_dagster.outcome.amendment_files import write_amendments
 from opsintel_dagster.settings import Settings
 
 
@@ -46,19 +47,19 @@ def run(
         Installation.open(settings) as installation,
         Progress(console=messages(), transient=True, disable=as_json) as shown,
     ):
+        with installation.ledger.read() as connection:
+            now = in_force(connection, declared)
         task = shown.add_task("Trying proposals on history", total=None)
         proposals = learn(
             installation,
-            in_force(installation.ledger, declared),
+            now,
             at_least=at_least,
             since=moment,
             most=most,
             progress=lambda done, all_: shown.update(task, completed=done, total=all_),
         )
     if export is not None:
-        export.write_text(
-            yaml.safe_dump({"amendments": documented(proposals)}, sort_keys=False), "utf-8"
-        )
+        export.write_text(write_amendments([one.amendment for one in proposals]), "utf-8")
     if as_json:
         write_json({"outcome": outcome, "proposals": [_document(one) for one in proposals]})
         return

@@ -25,7 +25,10 @@ from opsintel_dagster.errors import SettingsError
 from opsintel_dagster.orchestration.compiled import Compiled, compile_outcomes
 from opsintel_dagster.orchestration.declarations import chosen, load_outcomes, module_name
 from opsintel_dagster.orchestration.installation import Installation
+from opsintel_dagster.orchestration.keeping import in_force, with_new
 from opsintel_dagster.orchestration.simulation import Moved, Simulation, simulate
+from opsintel_dagster.outcome import Amendment
+from opsintel_dagster.outcome.amendment_files import read_amendments
 from opsintel_dagster.settings import Settings
 
 MOST_LEFT_OUT: Final = 5
@@ -36,6 +39,7 @@ def run(
     *,
     contract: str | None,
     routes: Path | None,
+    amendment: Path | None,
     since: str | None,
     examples: int,
     module: str | None,
@@ -54,19 +58,23 @@ def run(
     outcomes = load_outcomes(settings.root, module)
     (declared,) = chosen(outcomes, [outcome], module)
     others = {name for one in outcomes for name in (one.name, *_references(one))}
-    changed = _changed(declared, others, contract=contract, routes=routes, root=settings.root)
     moment = moment_of(since)
+    changed = _changed(declared, others, contract=contract, routes=routes, root=settings.root)
+    news = () if amendment is None else _amendments(amendment)
     with opened_ledger(settings) as ledger:
         ledger.migrate()
     with (
         Installation.open(settings) as installation,
         Progress(console=messages(), transient=True, disable=as_json) as shown,
     ):
+        with installation.ledger.read() as connection:
+            now = in_force(connection, declared)
+            after, _ = with_new(connection, changed or declared, news)
         task = shown.add_task(f"Judging {outcome} again", total=None)
         found = simulate(
             installation,
-            changed or declared,
-            before=declared if changed is not None else None,
+            after,
+            before=now if changed is not None or news else None,
             since=moment,
             progress=lambda done, all_: shown.update(task, completed=done, total=all_),
         )
@@ -219,6 +227,15 @@ def _changed(
         [outcome], location=declared.location, produced_elsewhere=known - {outcome.name}
     )
     return changed
+
+
+def _amendments(file: Path) -> tuple[Amendment, ...]:
+    """What stands in the file.
+
+    Raises:
+        DeclarationError: it holds no amendments.
+    """
+    return read_amendments(file.read_text("utf-8"), source=file.name)
 
 
 def _imported(path: str, root: Path) -> Any:

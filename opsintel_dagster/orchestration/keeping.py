@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row
 
-from opsintel_dagster.errors import AmendmentRefused, DeclarationError
+from opsintel_dagster.errors import DecisionRefused, DeclarationError
 from opsintel_dagster.ledger import Ledger, amendments
 from opsintel_dagster.ledger.decisions import DecisionKind
 from opsintel_dagster.orchestration.amending import InForce
@@ -186,7 +186,7 @@ def add(
     """Keep amendments that no decision has made; all of them or none. Returns their numbers.
 
     Raises:
-        AmendmentRefused: one of them cannot be kept; says which, and why.
+        DecisionRefused: one of them cannot be kept; says which, and why.
     """
     numbers = []
     with ledger.write() as connection:
@@ -199,7 +199,7 @@ def add(
                 )
             if number is None:
                 why = why or "somebody else kept the same a moment ago"
-                raise AmendmentRefused(compiled.name, f"amendments[{at}]", why)
+                raise DecisionRefused(f"{compiled.name}, amendments[{at}]", why)
             numbers.append(number)
     return numbers
 

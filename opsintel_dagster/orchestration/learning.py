@@ -6,7 +6,7 @@ only where no decision about that cause said anything else.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -24,9 +24,8 @@ from opsintel_dagster.orchestration.compiled import Compiled
 from opsintel_dagster.orchestration.installation import Installation
 from opsintel_dagster.orchestration.quarantine import ROW
 from opsintel_dagster.orchestration.simulation import QUARANTINE, Simulation, simulate
-from opsintel_dagster.outcome import Amendment, Repair, Reroute
+from opsintel_dagster.outcome import Amendment, Repair, Reroute, content_of
 from opsintel_dagster.outcome.amendment_checks import amendment_problems
-from opsintel_dagster.outcome.amendments import content_of
 from opsintel_dagster.outcome.literals import equals
 from opsintel_dagster.routing import SENT_TO
 from opsintel_dagster.store import as_text, together
@@ -283,8 +282,3 @@ def _before(
 
 def _text(rows: pl.DataFrame, column: str, name: str) -> pl.Expr:
     return as_text(column, rows.schema[column]).fill_null("").alias(name)
-
-
-def documented(proposals: Sequence[Proposal]) -> list[Mapping[str, Any]]:
-    """What the proposals would keep, as `amendments:` of a declaration."""
-    return [content_of(one.amendment) for one in proposals]
