@@ -60,7 +60,7 @@ def closed(
 
 def closed_queries(outcomes: Sequence[str] | None) -> Iterator[Select[Any]]:
     """What `closed` asks; one outcome after the other, since an index has each in order."""
-    nothing = literal_column("0").label("open_rows")
+    nothing: ColumnElement[int] = literal_column("0").label("open_rows")
     query = select(case, nothing).where(_is(CaseState.CLOSED)).order_by(case.c.closed_at.desc())
     if outcomes is None:
         yield query

@@ -1,10 +1,12 @@
 """Cases in the ledger: one open question per cause, however many records ask it.
 
 The cause is the failure mode; where that is told apart, it is one text within the failure mode, and
-at most a hundred of them have a case of their own: one more case is about all the others. A case counts its rows per batch, arrival and combination of broken rules; when none is open it
-closes, and when its cause comes back it opens again as a new episode of the same case.
+at most a hundred of them have a case of their own: one more case is about all the others. A case
+counts its rows per batch, arrival and combination of broken rules; when none is open it closes, and
+when its cause comes back it opens again as a new episode of the same case.
 """
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,6 +27,8 @@ CAUSES_KEPT = 100
 OTHER_CAUSES = "(other causes)"
 """The cause of the one case about all others."""
 MORE_CAUSES = "more_causes"
+LONGEST_TYPED = 80
+SHORT_ID = 12
 RULES_SEPARATOR = " "
 THINGS = ("unreadable", "stopped")
 """What a case may be about that are no rows: arrivals, batches."""
@@ -61,9 +65,20 @@ def case_id(outcome: str, failure_mode: str, cause: str = "") -> str:
     return stable_id("case", outcome, failure_mode, *([cause] if cause else []))
 
 
+def about(row: Row[*tuple[Any, ...]]) -> str:
+    """What a case of an outcome is about, in a word."""
+    return f"{row.failure_mode}:{row.cause}" if row.cause else str(row.failure_mode)
+
+
 def name_of(outcome: str, failure_mode: str, cause: str) -> str:
     """What people call the case."""
     return f"{outcome}.{failure_mode}" + (f":{cause}" if cause else "")
+
+
+def typed_name(name: str, identity: str) -> str:
+    """How a case is named in a command: quoted; by its id where nobody would type the name."""
+    is_short = len(name) <= LONGEST_TYPED and name.isprintable() and not set(name) & set("`|")
+    return shlex.quote(name) if is_short else identity[:SHORT_ID]
 
 
 def open_with_rows(
@@ -76,8 +91,8 @@ def open_with_rows(
     owners: Mapping[str, str],
     judged_by: Mapping[str, str],
     more_causes: Mapping[str, int] = _NONE,
-) -> list[str]:
-    """Add quarantined rows to the cases they belong to; returns the ids of cases newly opened.
+) -> list[About]:
+    """Add quarantined rows to the cases they belong to; returns those newly opened.
 
     `values` counts the offending values among the new rows of each case; `owners` says who is asked
     about a failure mode; `judged_by` are the versions of the references the rows were judged by;
@@ -85,7 +100,7 @@ def open_with_rows(
     """
     opened = []
     identities = {group.about: case_id(outcome, *group.about) for group in groups}
-    for about, identity in identities.items():
+    for about in identities:
         is_rest = about.cause == OTHER_CAUSES
         if raise_case(
             connection,
@@ -97,7 +112,7 @@ def open_with_rows(
             judged_by=judged_by,
             more_causes=more_causes.get(about.failure_mode, 0) if is_rest else 0,
         ):
-            opened.append(identity)
+            opened.append(about)
     if groups:
         query = select(case.c.id, case.c.revision).where(case.c.id.in_(identities.values()))
         revisions = {row.id: row.revision for row in connection.execute(query)}
@@ -200,6 +215,15 @@ def _more(before: Mapping[str, Any], causes: int) -> dict[str, Any]:
     if not known:
         return {MORE_CAUSES: {"count": causes, "is_exact": True}}
     return {MORE_CAUSES: {"count": max(known["count"], causes), "is_exact": False}}
+
+
+def told_more(facts: Mapping[str, Any]) -> str:
+    """How many causes have no case of their own, in words; empty: all have."""
+    known = facts.get(MORE_CAUSES)
+    if not known or not known["count"]:
+        return ""
+    few = "" if known["is_exact"] else "at least "
+    return f"and {few}{known['count']:,} more cause{'s' if known['count'] != 1 else ''}"
 
 
 def most_common(values: Mapping[str, int]) -> dict[str, int]:

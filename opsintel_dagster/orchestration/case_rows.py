@@ -146,7 +146,9 @@ class CaseRows:
         of_part = set(rows["_arrival"].unique().to_list())
         paths = [path for path, of_file in self.moved if of_file & of_part]
         if paths:
-            first, last = rows.select(pl.col("_row").min(), pl.col("_row").max().alias("_last")).row(0)
+            first, last = rows.select(
+                pl.col("_row").min(), pl.col("_row").max().alias("_last")
+            ).row(0)
             gone = (
                 self.installation.store.scan(paths, columns=ROW)
                 .filter(
@@ -180,9 +182,7 @@ def _moved_files(connection: Connection, case_id: str) -> list[tuple[str, frozen
     query = (
         select(batch_arrival.c.batch_id, batch_arrival.c.arrival_id)
         .join(batch, batch.c.id == batch_arrival.c.batch_id)
-        .where(
-            batch.c.case_id == case_id, batch.c.kind.in_([BatchKind.REPLAY, BatchKind.DISCARD])
-        )
+        .where(batch.c.case_id == case_id, batch.c.kind.in_([BatchKind.REPLAY, BatchKind.DISCARD]))
     )
     arrivals_of: dict[str, set[str]] = {}
     for row in connection.execute(query):

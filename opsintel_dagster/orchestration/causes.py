@@ -6,7 +6,7 @@ Files from before there were causes have neither; their rows are about their who
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 import polars as pl
@@ -37,64 +37,64 @@ _IN_MESSAGES: Final = (
 """What differs between two sayings of the same: quoted values, ids, numbers."""
 
 
-def with_causes(
-    compiled: Compiled, rows: pl.DataFrame, files: Mapping[str, str] | None = None
-) -> pl.DataFrame:
+def with_causes(compiled: Compiled, rows: pl.DataFrame, files: Mapping[str, str]) -> pl.DataFrame:
     """Add `_cause`, the failure mode each row belongs to, and `_group`, the cause within it.
 
     `files` names the file of each arrival.
     """
-    return with_group(compiled, _with_failure_modes(compiled, rows, "_rules"), "_rules", files)
+    said = _message(rows, compiled.contract.columns)
+    return _told_apart(compiled, rows, "_rules", files, said)
 
 
-def with_group(
-    compiled: Compiled, rows: pl.DataFrame, rules: str, files: Mapping[str, str] | None
+def with_causes_now(
+    compiled: Compiled, rows: pl.DataFrame, rules: str, files: Mapping[str, str]
 ) -> pl.DataFrame:
-    """Add `_group` to rows that have `_cause`; `rules` is the column that says what they break."""
+    """The same for rows of quarantine by the rules they break now; null for those that pass.
+
+    What was said of a row is no property of it, and stays its cause.
+    """
+    said = pl.col("_said")
+    own = pl.col(GROUP).fill_null("") if GROUP in rows.columns else _NO_CAUSE
+    bare = rows.with_columns(own.alias("_said")).drop(FAILURE_MODE, GROUP, strict=False)
+    return _told_apart(compiled, bare, rules, files, said).drop("_said")
+
+
+def _told_apart(
+    compiled: Compiled, rows: pl.DataFrame, rules: str, files: Mapping[str, str], said: pl.Expr
+) -> pl.DataFrame:
+    """One look-up per combination of rules, and one expression per failure mode."""
+    combinations = rows[rules].unique().to_list()
+    modes = [compiled.failure_mode_of(one) if one else None for one in combinations]
+    lookup = pl.DataFrame(
+        {rules: combinations, FAILURE_MODE: modes},
+        schema={rules: pl.List(pl.String), FAILURE_MODE: pl.String},
+    )
+    found = rows.join(lookup, on=rules, how="left", maintain_order="left")
     cause = _NO_CAUSE
-    for failure_mode in rows[FAILURE_MODE].unique().drop_nulls().to_list():
-        found = _cause_of(compiled, failure_mode, rows, rules, files or {})
-        if found is not None:
-            cause = pl.when(pl.col(FAILURE_MODE) == failure_mode).then(found).otherwise(cause)
-    return rows.with_columns(cause.fill_null("").alias(GROUP))
-
-
-def _with_failure_modes(compiled: Compiled, rows: pl.DataFrame, rules: str) -> pl.DataFrame:
-    """One look-up per combination of rules."""
-    combinations = rows[rules].unique()
-    modes = [compiled.failure_mode_of(one) if len(one) else None for one in combinations.to_list()]
-    lookup = pl.DataFrame({rules: combinations, FAILURE_MODE: pl.Series(modes, dtype=pl.String)})
-    return rows.join(lookup, on=rules, how="left", maintain_order="left")
-
-
-def _cause_of(
-    compiled: Compiled,
-    failure_mode: str,
-    rows: pl.DataFrame,
-    rules: str,
-    files: Mapping[str, str],
-) -> pl.Expr | None:
-    """What tells the rows of a failure mode apart; None: nothing does."""
-    per = compiled.per_of(failure_mode)
-    if per == "rule":
-        return _first_rule(compiled, failure_mode, rows[rules].unique(), rules)
-    if per == "file":
-        names = pl.col("_arrival").replace_strict(dict(files), default=None, return_dtype=pl.String)
-        return names.str.head(LONGEST_VALUE)
-    if per == "message":
-        return _message(rows, compiled.contract.columns)
-    if isinstance(per, tuple):
-        return pl.concat_str([shown(rows, column) for column in per], separator=BETWEEN)
-    return None
+    for failure_mode in dict.fromkeys(mode for mode in modes if mode is not None):
+        per = compiled.per_of(failure_mode)
+        if per == "rule":
+            text = _first_rule(compiled, failure_mode, combinations, rules)
+        elif per == "file":
+            name = pl.col("_arrival").replace_strict(
+                dict(files), default=None, return_dtype=pl.String
+            )
+            text = name.str.head(LONGEST_VALUE)
+        elif per == "message":
+            text = said
+        elif isinstance(per, tuple):
+            text = pl.concat_str([shown(rows, column) for column in per], separator=BETWEEN)
+        else:
+            continue
+        cause = pl.when(pl.col(FAILURE_MODE) == failure_mode).then(text).otherwise(cause)
+    return found.with_columns(cause.fill_null("").alias(GROUP))
 
 
 def _first_rule(
-    compiled: Compiled, failure_mode: str, combinations: pl.Series, rules: str
+    compiled: Compiled, failure_mode: str, combinations: Sequence[Sequence[str]], rules: str
 ) -> pl.Expr:
     first = {
-        " ".join(one): next(iter(rules_about(compiled, failure_mode, one)), "")
-        for one in combinations.to_list()
-        if one
+        " ".join(one): next(rules_about(compiled, failure_mode, one), "") for one in combinations
     }
     joined = pl.col(rules).list.join(" ")
     return joined.replace_strict(first, default="", return_dtype=pl.String)

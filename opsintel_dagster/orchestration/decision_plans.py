@@ -5,13 +5,15 @@ and the rows of then.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import polars as pl
 
+from opsintel_dagster.ledger.cases import OTHER_CAUSES
 from opsintel_dagster.ledger.decisions import DecisionKind
+from opsintel_dagster.orchestration.case_rows import CaseRows
 from opsintel_dagster.orchestration.compiled import HOLDING_RULES, Compiled
 from opsintel_dagster.orchestration.edits import Edited, added, typed
 from opsintel_dagster.orchestration.judging_again import ACCEPTED, AMENDED, NOW, JudgingAgain
@@ -24,13 +26,21 @@ ValueMap = Mapping[str, Mapping[str, str]]
 """Column to what a value becomes; an empty text is an empty cell."""
 
 
+Leaves = Callable[[pl.DataFrame, pl.DataFrame], None]
+"""Is told of each part: its rows, and those of them that leave, as they would."""
+
+
+def _nobody_asks(_rows: pl.DataFrame, _gone: pl.DataFrame) -> None:
+    return
+
+
 @dataclass(frozen=True)
 class Plan:
     """What would become of the rows a decision is about.
 
     Attributes:
         rows: How many rows it is about.
-        leaving: Those that leave quarantine, in parts within which a column has one type.
+        leave: How many of them leave quarantine.
         routes: Where those that pass would go.
         others: The rules because of which others would become another case.
         staying: The rules because of which rows stay; a row may break several.
@@ -40,18 +50,13 @@ class Plan:
     """
 
     rows: int
-    leaving: tuple[pl.DataFrame, ...] = ()
+    leave: int = 0
     routes: Mapping[str, int] | None = None
     others: Mapping[str, int] | None = None
     staying: Mapping[str, int] | None = None
     refusal: str | None = None
     problems: Sequence[str] = ()
     untouched: int = 0
-
-    @property
-    def leave(self) -> int:
-        """How many rows leave."""
-        return sum(part.height for part in self.leaving)
 
     def told(self) -> str:
         """What it comes to, in one line."""
@@ -63,53 +68,59 @@ class Plan:
         return "; ".join(said)
 
 
-def discarded(parts: Sequence[pl.DataFrame]) -> Plan:
+def discarded(parts: CaseRows, leaves: Leaves) -> Plan:
     """All rows leave for good."""
-    return Plan(_height(parts), tuple(parts))
+    rows = 0
+    for part in parts:
+        rows += part.height
+        leaves(part, part)
+    return Plan(rows, rows)
 
 
-def replayed(again: JudgingAgain, parts: Sequence[pl.DataFrame], failure_mode: str) -> Plan:
-    """Rows that are no longer this failure leave, as they are."""
-    return _judged(again, parts, failure_mode, _height(parts))
+def replayed(again: JudgingAgain, parts: CaseRows, failure_mode: str, leaves: Leaves) -> Plan:
+    """Rows that are no longer this case's leave, as they are."""
+    return _judged(again, parts, failure_mode, leaves, lambda part: part)
 
 
-def accepted(again: JudgingAgain, parts: Sequence[pl.DataFrame], failure_mode: str) -> Plan:
-    """Rows leave that only this failure mode holds back, where there is a row to deliver."""
-    rows = _height(parts)
-    plan = _judged(
-        again,
-        [_accepting(again.compiled, part, failure_mode) for part in parts],
-        failure_mode,
-        rows,
-    )
+def accepted(
+    again: JudgingAgain, parts: CaseRows, failure_mode: str, cause: str, leaves: Leaves
+) -> Plan:
+    """Rows leave that only this case holds back, where there is a row to deliver."""
+
+    def accepting(part: pl.DataFrame) -> pl.DataFrame:
+        return _accepting(again.compiled, part, failure_mode, cause)
+
+    plan = _judged(again, parts, failure_mode, leaves, accepting)
     if plan.leave:
         return plan
     why = [f"{rule}: {obstacle(rule)}" if obstacle(rule) else rule for rule in plan.staying or {}]
-    reason = f"none of its {rows:,} rows can be delivered ({'; '.join(why)}): nothing to accept"
-    return Plan(rows, staying=plan.staying, refusal=reason)
+    reason = f"none of its {plan.rows:,} rows can be delivered ({'; '.join(why)})"
+    return replace(plan, refusal=f"{reason}: nothing to accept")
 
 
 def repaired(
-    again: JudgingAgain, parts: Sequence[pl.DataFrame], failure_mode: str, values: ValueMap
+    again: JudgingAgain, parts: CaseRows, failure_mode: str, values: ValueMap, leaves: Leaves
 ) -> Plan:
     """Rows with one of these values get the other one; those that are mended by it leave."""
-    rows = _height(parts)
-    columns = {name for part in parts for name in part.columns if not name.startswith("_")}
+    columns: set[str] = set()
+
+    def mapping(part: pl.DataFrame) -> pl.DataFrame:
+        columns.update(name for name in part.columns if not name.startswith("_"))
+        return _mapped(part, values)
+
+    try:
+        plan = _judged(again, parts, failure_mode, leaves, mapping)
+    except ValueError as error:
+        return Plan(parts.rows, refusal=str(error))
+    rows = plan.rows
     unknown = [column for column in values if column not in columns]
     if unknown:
         there = ", ".join(sorted(columns))
         return Plan(rows, refusal=f"its rows have no column `{unknown[0]}`; they have {there}")
-    changed = []
-    for part in parts:
-        try:
-            changed.append(_mapped(part, values))
-        except ValueError as error:
-            return Plan(rows, refusal=str(error))
-    touched = _height(changed)
+    touched = rows - plan.untouched
     if not touched:
         wanted = ", ".join(f"{name}={old!r}" for name, pairs in values.items() for old in pairs)
         return Plan(rows, refusal=f"none of its {rows:,} rows has {wanted}")
-    plan = _judged(again, changed, failure_mode, rows, untouched=rows - touched)
     if plan.leave:
         return plan
     why = ", ".join(f"{rule} ({count:,})" for rule, count in (plan.staying or {}).items())
@@ -118,47 +129,61 @@ def repaired(
     )
 
 
-def edited(again: JudgingAgain, parts: Sequence[pl.DataFrame], edits: Edited) -> Plan:
+def edited(again: JudgingAgain, parts: CaseRows, edits: Edited, leaves: Leaves) -> Plan:
     """Edited rows leave if every one of them keeps the contract and has a route; else none does."""
-    rows = _height(parts)
-    changed, problems = edits.applied(parts)
-    judged = [again.judge(part) for part in changed if not part.is_empty()]
-    for part in judged:
-        broken = part.filter(pl.col(NOW).list.len() > 0)
+    rows = touched = 0
+    problems = list(edits.problems)
+    found: set[str] = set()
+    routes: Counter[str] = Counter()
+    if parts.is_held:
+        again = again.over(edits.applied(part, [], set()) for part in parts)
+    for part in parts:
+        rows += part.height
+        changed = edits.applied(part, problems, found)
+        judged = changed if changed.is_empty() else again.judge(changed)
+        leaves(part, judged)
+        if judged.is_empty():
+            continue
+        touched += judged.height
+        broken = judged.filter(pl.col(NOW).list.len() > 0)
         for arrival, row, rules in broken.select("_arrival", "_row", NOW).iter_rows():
             place = edits.place_of(f"{arrival}:{row}")
             problems.append(f"{place}: still breaks {', '.join(rules)}")
-    touched = _height(judged)
+        routes.update(dict(judged.group_by("_route").len().iter_rows()))
+    problems += edits.unknown(found)
     if problems:
         refusal = "; ".join(problems[:3]) + (" …" if len(problems) > 3 else "")
         return Plan(rows, refusal=refusal, problems=problems)
     if not touched:
         return Plan(rows, refusal="no row of the file was changed")
-    routes: Counter[str] = Counter()
-    for part in judged:
-        routes.update(dict(part.group_by("_route").len().iter_rows()))
-    return Plan(rows, tuple(judged), _most_first(routes), untouched=rows - touched)
+    return Plan(rows, touched, _most_first(routes), untouched=rows - touched)
 
 
 def _judged(
     again: JudgingAgain,
-    parts: Sequence[pl.DataFrame],
+    parts: CaseRows,
     failure_mode: str,
-    rows: int,
-    *,
-    untouched: int = 0,
+    leaves: Leaves,
+    change: Callable[[pl.DataFrame], pl.DataFrame],
 ) -> Plan:
+    """Judge part by part what `change` makes of the rows, and tell `leaves` of each part."""
+    rows = leave = touched = 0
     routes: Counter[str] = Counter()
     others: Counter[str] = Counter()
     staying: Counter[str] = Counter()
-    leaving = []
+    if parts.is_held:
+        again = again.over(change(part) for part in parts)
     for part in parts:
-        if part.is_empty():
+        changed = change(part)
+        rows += part.height
+        touched += changed.height
+        if changed.is_empty():
+            leaves(part, changed)
             continue
-        judged = again.judge(part)
+        judged = again.judge(changed)
         gone = again.leaving(judged, failure_mode)
-        if not gone.is_empty():
-            leaving.append(gone)
+        leaves(part, gone)
+        leave += gone.height
         stay = judged.join(gone, on=["_arrival", "_row"], how="anti")
         passing = gone.filter(pl.col(NOW).list.len() == 0)
         routes.update(dict(passing.group_by("_route").len().iter_rows()))
@@ -166,11 +191,11 @@ def _judged(
         staying.update(_by_rule(stay))
     return Plan(
         rows,
-        tuple(leaving),
+        leave,
         _most_first(routes),
         _most_first(others),
         _most_first(staying),
-        untouched=untouched,
+        untouched=rows - touched,
     )
 
 
@@ -183,12 +208,16 @@ def _most_first(counts: Counter[str]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], str(item[0]))))
 
 
-def _accepting(compiled: Compiled, rows: pl.DataFrame, failure_mode: str) -> pl.DataFrame:
-    """Add to `_accepted` what somebody accepts who accepts this failure mode.
+def _accepting(
+    compiled: Compiled, rows: pl.DataFrame, failure_mode: str, cause: str
+) -> pl.DataFrame:
+    """Add to `_accepted` what somebody accepts who accepts this case.
 
     A row of an arrival that is held is accepted in spite of that; what it breaks itself is not.
+    Where a rule is a case, only that rule is.
     """
     declared = [rule for rule in compiled.rules_of(failure_mode) if obstacle(rule) is None]
+    is_rule = compiled.per_of(failure_mode) == "rule" and cause not in ("", OTHER_CAUSES)
     sets = rows.select("_rules").unique()
     named = []
     for (rules,) in sets.iter_rows():
@@ -199,7 +228,9 @@ def _accepting(compiled: Compiled, rows: pl.DataFrame, failure_mode: str) -> pl.
                 {
                     rule
                     for rule in mine
-                    if obstacle(rule) is None and compiled.failure_mode_of([rule]) == failure_mode
+                    if obstacle(rule) is None
+                    and compiled.failure_mode_of([rule]) == failure_mode
+                    and (not is_rule or rule == cause)
                 }
             )
         )
@@ -234,25 +265,25 @@ def _mapped(rows: pl.DataFrame, values: ValueMap) -> pl.DataFrame:
     return added(changed, AMENDED, pl.col("_changes")).drop("_changes")
 
 
-def _height(parts: Sequence[pl.DataFrame]) -> int:
-    return sum(part.height for part in parts)
-
-
 def plan_of(
     again: JudgingAgain | None,
-    parts: Sequence[pl.DataFrame],
-    failure_mode: str,
+    parts: CaseRows,
     kind: DecisionKind,
     arguments: Mapping[str, Any],
     edits: Edited | None = None,
+    leaves: Leaves = _nobody_asks,
 ) -> Plan:
-    """What a decision of this kind would do; only to discard needs no verdict (`again`)."""
+    """What a decision of this kind would do; only to discard needs no verdict (`again`).
+
+    `leaves` is told of every part: its rows, and those of them that leave, as they would.
+    """
     if kind is DecisionKind.DISCARD or again is None:
-        return discarded(parts)
+        return discarded(parts, leaves)
+    failure_mode = parts.failure_mode
     if kind is DecisionKind.ACCEPT:
-        return accepted(again, parts, failure_mode)
+        return accepted(again, parts, failure_mode, parts.cause, leaves)
     if kind is DecisionKind.REPLAY:
-        return replayed(again, parts, failure_mode)
+        return replayed(again, parts, failure_mode, leaves)
     if edits is not None:
-        return edited(again, parts, edits)
-    return repaired(again, parts, failure_mode, arguments["values"])
+        return edited(again, parts, edits, leaves)
+    return repaired(again, parts, failure_mode, arguments["values"], leaves)

@@ -16,7 +16,8 @@ from opsintel_dagster.errors import DecisionRefused, EditsRefused
 from opsintel_dagster.ledger import Ledger, bindings, cases, decisions
 from opsintel_dagster.ledger.cases import CaseState
 from opsintel_dagster.ledger.decisions import DecisionKind, DecisionState
-from opsintel_dagster.orchestration import quarantine, trying_again
+from opsintel_dagster.orchestration import trying_again
+from opsintel_dagster.orchestration.case_rows import CaseRows
 from opsintel_dagster.orchestration.compiled import Compiled
 from opsintel_dagster.orchestration.decision_plans import Plan, plan_of
 from opsintel_dagster.orchestration.edits import Edited
@@ -67,17 +68,17 @@ def preview(
     with installation.ledger.read() as connection:
         case = _open_case(connection, case_id)
         seen = case.revision if revision is None else revision
-        parts = quarantine.parts_of_case(installation, connection, case, revision=seen)
+        rows = CaseRows.of(installation, connection, case).seen_at(seen)
     personal = compiled.contract.pii & {*arguments.get("values", ())}
     if personal:
         why = f"`{min(personal)}` is personal data, which the ledger keeps none of; edit an export"
-        return Preview(seen, Plan(sum(part.height for part in parts), refusal=why))
+        return Preview(seen, Plan(rows.rows, refusal=why))
     stopped = len(case.facts.get("stopped", {})) if kind is DecisionKind.REPLAY else 0
     again = None
-    if kind is not DecisionKind.DISCARD and parts:
+    if kind is not DecisionKind.DISCARD and rows.rows:
         again = JudgingAgain.now(compiled, installation)
-    plan = plan_of(again, parts, case.failure_mode, kind, arguments, edits) if parts else Plan(0)
-    if not parts and not stopped:
+    plan = plan_of(again, rows, kind, arguments, edits) if rows.rows else Plan(0)
+    if not rows.rows and not stopped:
         plan = Plan(0, refusal="no row of it lies in quarantine, so there is nothing to decide")
     return Preview(seen, plan, stopped)
 
@@ -277,7 +278,7 @@ def closed(case: Row[Any] | None, episode: int | None) -> str:
 
 
 def _told(case: Row[Any]) -> str:
-    return f"{case.outcome}.{case.failure_mode}"
+    return cases.name_of(case.outcome, case.failure_mode, case.cause)
 
 
 def _told_name(ledger: Ledger, case_id: str) -> str:

@@ -201,9 +201,7 @@ def _rule_problems(
         )
 
 
-def _per_problems(
-    contract: ContractFacts, mode: FailureMode, path: FieldPath
-) -> Iterator[Problem]:
+def _per_problems(contract: ContractFacts, mode: FailureMode, path: FieldPath) -> Iterator[Problem]:
     if not isinstance(mode.per, tuple):
         return
     for index, column in enumerate(mode.per):

@@ -11,9 +11,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Cases from before are about their whole failure mode, and keep their ids."""
-    op.add_column(
-        "opsintel_case", sa.Column("cause", sa.Text(), nullable=False, server_default="")
-    )
+    op.add_column("opsintel_case", sa.Column("cause", sa.Text(), nullable=False, server_default=""))
     op.create_index(
         "ix_opsintel_case_failure_mode", "opsintel_case", ["outcome", "failure_mode", "state"]
     )
