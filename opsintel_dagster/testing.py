@@ -24,7 +24,7 @@ import polars as pl
 
 from opsintel_dagster.errors import SettingsError
 from opsintel_dagster.ingestion.folder import Pattern
-from opsintel_dagster.ledger import arrivals, batches, bindings, cases
+from opsintel_dagster.ledger import arrivals, batches, bindings, case_listing
 from opsintel_dagster.ledger.arrivals import ArrivalState, NewArrival
 from opsintel_dagster.ledger.batches import BatchKind, Role
 from opsintel_dagster.ledger.ids import stable_id
@@ -200,7 +200,7 @@ class Drained:
     def cases(self) -> tuple[OpenCase, ...]:
         """Open cases, the one with most records first."""
         with Installation.open(self.settings) as one, one.ledger.read() as connection:
-            return open_cases_of(cases.listing(connection, [self.outcome.name]))
+            return open_cases_of(case_listing.listing(connection, [self.outcome.name]))
 
     @property
     def conservation(self) -> Conservation:

@@ -14,9 +14,9 @@ import pandera.polars as pa
 import polars as pl
 
 from opsintel_dagster import Outcome
-from opsintel_dagster.ledger import cases
+from opsintel_dagster.ledger import case_listing
 from opsintel_dagster.ledger.decisions import DecisionKind
-from opsintel_dagster.orchestration import quarantine
+from opsintel_dagster.orchestration.case_rows import CaseRows
 from opsintel_dagster.orchestration.compiled import Compiled, compile_outcomes
 from opsintel_dagster.orchestration.decisions import decide
 from opsintel_dagster.orchestration.drain import Drain, DrainReport
@@ -119,10 +119,9 @@ class CityHall:
     def answer(self) -> None:
         """Send each kind of request where all of the day's were sent; else one by one, by hand."""
         with self.installation.ledger.read() as connection:
-            open_cases = cases.listing(connection, [NAME])
+            open_cases = case_listing.listing(connection, [NAME])
             parts = {
-                case.id: quarantine.parts_of_case(self.installation, connection, case)
-                for case in open_cases
+                case.id: CaseRows.of(self.installation, connection, case) for case in open_cases
             }
         for case in open_cases:
             queues = {queue for part in parts[case.id] for queue in part["QUEUE"]}

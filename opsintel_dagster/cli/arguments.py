@@ -24,7 +24,10 @@ Module = Annotated[
 Actor = Annotated[str | None, typer.Option("--as", metavar="NAME", help="Who decides; else you.")]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept.")]
 Case = Annotated[
-    str, typer.Argument(metavar="CASE", help="`outcome.failure_mode`, or the id of a case.")
+    str,
+    typer.Argument(
+        metavar="CASE", help="`outcome.failure_mode`, with `:cause` if it has one, or an id."
+    ),
 ]
 
 

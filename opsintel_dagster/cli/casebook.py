@@ -1,5 +1,6 @@
 """What the ledger knows about cases: the questions, who is asked, and what closes them."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,15 +10,17 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, select
 
 from opsintel_dagster.errors import UnknownName
-from opsintel_dagster.ledger import bindings, cases, decisions
+from opsintel_dagster.ledger import bindings, case_listing, cases, decisions
 from opsintel_dagster.ledger.cases import CaseState
 from opsintel_dagster.ledger.tables import arrival, case
 from opsintel_dagster.outcome.acceptance import obstacle
 from opsintel_dagster.outcome.findings import did_you_mean
 from opsintel_dagster.outcome.names import IN_DOUBT
 
-MOST_CASES: Final = 10_000
+MOST_CASES: Final = 1_000
+MOST_NAMED: Final = 20
 MOST_HELD: Final = 20
+_ID: Final = re.compile(r"[0-9a-f]{1,32}")
 _OF_ARRIVALS: Final = "arrival."
 _EMPTY: Final[Mapping[str, Any]] = {}
 _NOTHING: Final = (
@@ -44,6 +47,8 @@ class CaseView:
     case: str
     outcome: str
     failure_mode: str
+    cause: str
+    more_causes: str
     state: str
     episode: int
     owner: str
@@ -65,13 +70,14 @@ class CaseView:
     decided: Sequence[str]
     options: Sequence[tuple[str, str]]
     closes_when: str
+    cost_per_hour: float
     pii: Sequence[str]
     columns: Sequence[str]
 
     @property
     def name(self) -> str:
         """What it is called on the command line."""
-        return f"{self.outcome}.{self.failure_mode}"
+        return cases.name_of(self.outcome, self.failure_mode, self.cause)
 
     @property
     def minutes(self) -> float | None:
@@ -79,42 +85,96 @@ class CaseView:
         return None if self.minutes_each is None else self.minutes_each * self.records
 
 
+@dataclass(frozen=True)
+class Listed:
+    """Cases as they are listed; `more_open` and `more_closed` are those the list leaves out."""
+
+    cases: Sequence[CaseView]
+    more_open: int = 0
+    more_closed: int = 0
+
+
 def listed_cases(
     connection: Connection, outcomes: Sequence[str] | None, *, with_closed: bool
-) -> list[CaseView]:
-    """Cases of these outcomes, those with most open records first; closed ones on request."""
-    states = tuple(CaseState) if with_closed else (CaseState.OPEN,)
-    rows = cases.listing(connection, outcomes, states=states, limit=MOST_CASES)
+) -> Listed:
+    """Open cases of these outcomes, those with most records first; then those closed last."""
+    rows = case_listing.listing(connection, outcomes, limit=MOST_CASES)
+    more_open = more_closed = 0
+    if len(rows) == MOST_CASES:
+        more_open = case_listing.count_open(connection, outcomes) - len(rows)
+    if with_closed:
+        shut = case_listing.closed(connection, outcomes, limit=MOST_CASES - len(rows))
+        more_closed = case_listing.count_closed(connection, outcomes) - len(shut)
+        rows += shut
     facts = {row.name: row.facts for row in bindings.all_bound(connection)}
     groups = {name: _groups(connection, name) for name in {row.outcome for row in rows}}
-    return [
+    views = [
         _view(connection, row, facts.get(row.outcome, _EMPTY), groups[row.outcome].get(row.id, []))
         for row in rows
     ]
+    return Listed(views, more_open, more_closed)
 
 
 def find_case(connection: Connection, name: str) -> CaseView:
-    """The case a person means: its id, the beginning of one, or `outcome.failure_mode`.
+    """The case a person means: its id, the beginning of one, or `outcome.failure_mode[:cause]`.
+
+    Without the cause, it is the only open case of the failure mode.
 
     Raises:
-        UnknownName: there is none, or the beginning fits several.
+        UnknownName: there is none, or it may be several.
     """
-    outcome, dot, failure_mode = name.partition(".")
-    if dot:
-        identities = [cases.case_id(outcome, failure_mode)]
-    else:
-        query = select(case.c.id).where(case.c.id.startswith(name, autoescape=True)).limit(2)
-        identities = list(connection.execute(query).scalars())
-    if len(identities) > 1:
-        raise UnknownName("single case", name, "several ids begin so; write more of it")
-    found = cases.find(connection, identities[0]) if identities else None
+    outcome, dot, about = name.partition(".")
+    identity = _named(connection, outcome, about) if dot else _beginning(connection, name)
+    found = cases.find(connection, identity) if identity else None
     if found is None:
-        query = select(case.c.outcome, case.c.failure_mode).limit(MOST_CASES)
-        names = [f"{row.outcome}.{row.failure_mode}" for row in connection.execute(query)]
-        raise UnknownName("case", name, did_you_mean(name, names, plural="cases"))
+        raise UnknownName("case", name, did_you_mean(name, _names(connection), plural="cases"))
     declared = bindings.bound(connection, found.outcome)
-    groups = _groups(connection, found.outcome).get(found.id, [])
+    groups = cases.groups_of_case(connection, found.id)
     return _view(connection, found, _EMPTY if declared is None else declared.facts, groups)
+
+
+def _named(connection: Connection, outcome: str, about: str) -> str | None:
+    failure_mode, _, cause = about.partition(":")
+    identity = cases.case_id(outcome, failure_mode, cause)
+    exact = cases.find(connection, identity)
+    if exact is not None and (cause or exact.state == CaseState.OPEN):
+        return identity
+    for state in () if cause else CaseState:
+        fitting = case_listing.of_failure_mode(
+            connection, outcome, failure_mode, state, limit=MOST_NAMED + 1
+        )
+        if len(fitting) == 1:
+            return str(fitting[0].id)
+        if fitting and (state == CaseState.OPEN or exact is None):
+            names = [_typed(row) for row in fitting[:MOST_NAMED]]
+            more = ", …" if len(fitting) > MOST_NAMED else ""
+            raise UnknownName(
+                "single case",
+                f"{outcome}.{failure_mode}",
+                f"{state} ones are {', '.join(names)}{more}; write one of them",
+            )
+    return None if exact is None else identity
+
+
+def _beginning(connection: Connection, text: str) -> str | None:
+    """The id that begins so; a range of ids, which an index answers."""
+    if not _ID.fullmatch(text):
+        return None
+    query = select(case.c.id).where(case.c.id.between(text, text.ljust(32, "f"))).limit(2)
+    identities = list(connection.execute(query).scalars())
+    if len(identities) > 1:
+        raise UnknownName("single case", text, "several ids begin so; write more of it")
+    return identities[0] if identities else None
+
+
+def _names(connection: Connection) -> list[str]:
+    rows = case_listing.listing(connection, limit=MOST_CASES)
+    rows += case_listing.closed(connection, limit=MOST_CASES)
+    return [cases.name_of(row.outcome, row.failure_mode, row.cause) for row in rows]
+
+
+def _typed(row: Row[Any]) -> str:
+    return cases.typed_name(cases.name_of(row.outcome, row.failure_mode, row.cause), row.id)
 
 
 def _groups(connection: Connection, outcome: str) -> dict[str, list[Row[Any]]]:
@@ -139,6 +199,8 @@ def _view(
         case=row.id,
         outcome=row.outcome,
         failure_mode=row.failure_mode,
+        cause=row.cause,
+        more_causes=cases.told_more(row.facts),
         state=row.state,
         episode=row.episode,
         owner=row.owner,
@@ -160,6 +222,7 @@ def _view(
         decided=_decided(connection, row),
         options=_options(row, by_rule, records) if row.state == CaseState.OPEN else (),
         closes_when=_closes_when(row, mode, facts, records),
+        cost_per_hour=facts.get("cost_per_hour", 0.0),
         pii=facts.get("pii", ()),
         columns=facts.get("columns", ()),
     )
@@ -229,8 +292,8 @@ def _decided(connection: Connection, row: Row[Any]) -> list[str]:
 
 def _options(row: Row[Any], rules: Mapping[str, int], records: int) -> list[tuple[str, str]]:
     """What can be decided, each with the command for it."""
-    command = f"opsintel cases resolve {row.outcome}.{row.failure_mode}"
-    name = f"{row.outcome}.{row.failure_mode}"
+    name = _typed(row)
+    command = f"opsintel cases resolve {name}"
     options = []
     if records or row.facts.get("stopped"):
         options.append(("try again as it is", f"{command} --replay"))

@@ -21,6 +21,7 @@ from opsintel_dagster.cli.wording import (
     source_values,
 )
 from opsintel_dagster.ledger import arrivals
+from opsintel_dagster.ledger.cases import CaseState
 from opsintel_dagster.orchestration.downstream import downstream_of
 from opsintel_dagster.settings import Settings
 
@@ -39,21 +40,31 @@ def list_cases(outcomes: list[str], *, with_closed: bool, as_json: bool) -> None
         named = [row.name for row in bound_outcomes(connection, outcomes)] if outcomes else None
         found = listed_cases(connection, named, with_closed=with_closed)
     if as_json:
-        write_json({"cases": [_document(one) for one in found]})
+        left_out = {"more_open": found.more_open, "more_closed": found.more_closed}
+        write_json({"cases": [_document(one) for one in found.cases], **left_out})
         return
-    if not found:
+    if not found.cases:
         answers().print("No case." if with_closed else "No open case.")
         return
     now = datetime.now(UTC)
     table = plain_table("case", ">records", ">open for", "due", "who is asked, about what")
-    for one in found:
+    for one in found.cases:
         age_ = age((now - one.opened_at).total_seconds()) if one.closed_at is None else "closed"
         due = _due(one, now) if one.closed_at is None else ""
         name = Text.assemble((one.outcome, "dim"), "\n", (one.failure_mode, "bold"))
-        about = Text.assemble((one.owner, "dim"), "\n", _values(one, VALUES_LISTED))
+        about = Text.assemble((one.owner, "dim"), "\n")
+        if one.cause:
+            name.append(f"\n{short(one.case)}", "dim")
+            about.append(with_signs(" ".join(filter(None, (one.cause, one.more_causes)))), "bold")
+        if one.values or one.unreadable or one.stopped or not one.cause:
+            about.append(("\n" if one.cause else "") + _values(one, VALUES_LISTED))
         table.add_row(name, f"{one.records:,}", age_, due, about)
     answers().print(table)
-    answers().print("\nLook at one: opsintel cases show OUTCOME.FAILURE_MODE", style="dim")
+    for more, what in ((found.more_open, "open case"), (found.more_closed, "closed case")):
+        if more:
+            answers().print(f"… and {more:,} more {what}{'s' if more != 1 else ''}", style="dim")
+    how = "OUTCOME.FAILURE_MODE[:CAUSE], or the id below it"
+    answers().print(f"\nLook at one: opsintel cases show {how}", style="dim")
 
 
 def show_case(name: str, *, rows: int, as_json: bool) -> None:
@@ -68,7 +79,7 @@ def show_case(name: str, *, rows: int, as_json: bool) -> None:
     waiting: dict[str, str] = {}
     with opened_ledger(settings) as ledger, ledger.read() as connection:
         found = find_case(connection, name)
-        if found.held:
+        if found.state == CaseState.OPEN:
             waiting = downstream_of(connection, found.outcome).described()
         unreadable = {
             row.name: row.reason for row in arrivals.unreadable(connection, found.outcome)
@@ -109,7 +120,7 @@ def _sample(settings: Settings, found: CaseView, rows: int) -> list[dict[str, An
             "problem": row.get("_problem"),
             "values": source_values(row, found.pii, columns=found.columns),
         }
-        for row in open_records(settings, found.outcome, found.case, found.failure_mode, rows)
+        for row in open_records(settings, found.case, rows)
     ]
 
 
@@ -152,6 +163,7 @@ def _lines(
         step += f"; {one.minutes_each:g} min a record"
         step += f", {effort(one.minutes or 0)} for all of them" if one.records else ""
     lines = [
+        ("cause", " ".join(filter(None, (one.cause, one.more_causes)))),
         ("owner", one.owner),
         ("rules", rules or "—"),
         *(
@@ -166,6 +178,7 @@ def _lines(
         ("last seen", moment(one.last_seen_at)),
         ("human step", step),
     ]
+    lines += [("costs", _cost(one))]
     if one.closed_at is not None:
         lines += [("closed", f"{moment(one.closed_at)}: {one.closed_by}")]
     else:
@@ -175,6 +188,14 @@ def _lines(
         lines += [("decided", text) for text in one.decided]
         lines += [("closes when", one.closes_when)]
     return [(label, text) for label, text in [*lines, ("id", short(one.case))] if text]
+
+
+def _cost(one: CaseView) -> str:
+    """What it has cost by now that the case is open; empty: nobody said what an hour costs."""
+    if not one.cost_per_hour or one.closed_at is not None:
+        return ""
+    hours = (datetime.now(UTC) - one.opened_at).total_seconds() / 3_600
+    return f"{one.cost_per_hour:,.0f} an hour, {one.cost_per_hour * hours:,.0f} so far"
 
 
 def _due(one: CaseView, now: datetime) -> str:

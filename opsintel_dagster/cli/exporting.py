@@ -1,5 +1,6 @@
 """`opsintel cases export`: the records of a case in a file for a spreadsheet."""
 
+import shlex
 from pathlib import Path
 
 from opsintel_dagster.cli.casebook import find_case
@@ -8,6 +9,7 @@ from opsintel_dagster.cli.opened import opened_ledger
 from opsintel_dagster.cli.wording import counted
 from opsintel_dagster.errors import DecisionRefused
 from opsintel_dagster.ledger import cases
+from opsintel_dagster.ledger.cases import typed_name
 from opsintel_dagster.orchestration import exports
 from opsintel_dagster.orchestration.installation import Installation
 from opsintel_dagster.settings import Settings
@@ -39,8 +41,9 @@ def export(name: str, file: Path, *, shows_personal_data: bool, as_json: bool) -
     if as_json:
         write_json({"case": one.case, "file": str(file), "records": count})
     else:
+        command = f"opsintel cases resolve {typed_name(one.name, one.case)}"
         answers().print(
             f"{counted(count, 'record')} of {one.name} in {file}. Edit their cells, then: "
-            f"opsintel cases resolve {one.name} --file {file}",
+            f"{command} --file {shlex.quote(str(file))}",
             soft_wrap=True,
         )

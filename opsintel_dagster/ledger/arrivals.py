@@ -78,8 +78,12 @@ def head_of(connection: Connection, outcome: str, name: str) -> Row[Any] | None:
 
 def names(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
     """What these arrivals are called."""
-    query = select(arrival.c.id, arrival.c.name).where(arrival.c.id.in_(ids))
-    return {row.id: row.name for row in connection.execute(query)}
+    found: dict[str, str] = {}
+    for start in range(0, len(ids), _NAMES_PER_QUERY):
+        some = ids[start : start + _NAMES_PER_QUERY]
+        query = select(arrival.c.id, arrival.c.name).where(arrival.c.id.in_(some))
+        found |= {row.id: row.name for row in connection.execute(query)}
+    return found
 
 
 def last_under(connection: Connection, outcome: str, name: str) -> str | None:

@@ -1,14 +1,17 @@
-"""Cases in the ledger: one open question per failure mode, however many records ask it.
+"""Cases in the ledger: one open question per cause, however many records ask it.
 
-A case counts its rows per batch, arrival and combination of broken rules; when none is open it
-closes, and when its cause comes back it opens again as a new episode of the same case.
+The cause is the failure mode; where that is told apart, it is one text within the failure mode, and
+at most a hundred of them have a case of their own: one more case is about all the others. A case
+counts its rows per batch, arrival and combination of broken rules; when none is open it closes, and
+when its cause comes back it opens again as a new episode of the same case.
 """
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
@@ -16,8 +19,16 @@ from opsintel_dagster.ledger.ids import stable_id
 from opsintel_dagster.ledger.tables import case, case_rows
 from opsintel_dagster.ledger.tables import outcome as outcome_table
 
+_NONE: Mapping[str, int] = {}
 VALUES_KEPT = 100
 OTHER_VALUES = "(other values)"
+CAUSES_KEPT = 100
+"""How many causes of one failure mode have a case of their own."""
+OTHER_CAUSES = "(other causes)"
+"""The cause of the one case about all others."""
+MORE_CAUSES = "more_causes"
+LONGEST_TYPED = 80
+SHORT_ID = 12
 RULES_SEPARATOR = " "
 THINGS = ("unreadable", "stopped")
 """What a case may be about that are no rows: arrivals, batches."""
@@ -32,19 +43,42 @@ class CaseState(StrEnum):
     CLOSED = "closed"
 
 
-@dataclass(frozen=True)
-class QuarantinedGroup:
-    """Rows of one batch and arrival that broke the same rules under one failure mode."""
+class About(NamedTuple):
+    """What a case of an outcome asks about; most failure modes are not told apart by cause."""
 
     failure_mode: str
+    cause: str = ""
+
+
+@dataclass(frozen=True)
+class QuarantinedGroup:
+    """Rows of one batch and arrival that broke the same rules, and belong to one case."""
+
+    about: About
     arrival: str
     rules: tuple[str, ...]
     rows: int
 
 
-def case_id(outcome: str, failure_mode: str) -> str:
-    """The case of a failure mode keeps its id through all its episodes."""
-    return stable_id("case", outcome, failure_mode)
+def case_id(outcome: str, failure_mode: str, cause: str = "") -> str:
+    """The case of a cause keeps its id through all its episodes."""
+    return stable_id("case", outcome, failure_mode, *([cause] if cause else []))
+
+
+def about(row: Row[*tuple[Any, ...]]) -> str:
+    """What a case of an outcome is about, in a word."""
+    return f"{row.failure_mode}:{row.cause}" if row.cause else str(row.failure_mode)
+
+
+def name_of(outcome: str, failure_mode: str, cause: str) -> str:
+    """What people call the case."""
+    return f"{outcome}.{failure_mode}" + (f":{cause}" if cause else "")
+
+
+def typed_name(name: str, identity: str) -> str:
+    """How a case is named in a command: quoted; by its id where nobody would type the name."""
+    is_short = len(name) <= LONGEST_TYPED and name.isprintable() and not set(name) & set("`|")
+    return shlex.quote(name) if is_short else identity[:SHORT_ID]
 
 
 def open_with_rows(
@@ -53,43 +87,47 @@ def open_with_rows(
     batch_id: str,
     *,
     groups: Sequence[QuarantinedGroup],
-    values: Mapping[str, Mapping[str, int]],
+    values: Mapping[About, Mapping[str, int]],
     owners: Mapping[str, str],
     judged_by: Mapping[str, str],
-) -> list[str]:
-    """Add quarantined rows to the cases they belong to; returns the ids of cases newly opened.
+    more_causes: Mapping[str, int] = _NONE,
+) -> list[About]:
+    """Add quarantined rows to the cases they belong to; returns those newly opened.
 
-    `values` counts, per failure mode, the offending values among the new rows; `owners` says who
-    is asked; `judged_by` are the versions of the references the rows were judged by.
+    `values` counts the offending values among the new rows of each case; `owners` says who is asked
+    about a failure mode; `judged_by` are the versions of the references the rows were judged by;
+    `more_causes` are, by failure mode, the causes in this batch that have no case of their own.
     """
     opened = []
-    for failure_mode in dict.fromkeys(group.failure_mode for group in groups):
-        identity = case_id(outcome, failure_mode)
+    identities = {group.about: case_id(outcome, *group.about) for group in groups}
+    for about in identities:
+        is_rest = about.cause == OTHER_CAUSES
         if raise_case(
             connection,
             outcome,
-            failure_mode,
-            owner=owners[failure_mode],
-            values=values.get(failure_mode, {}),
+            about.failure_mode,
+            cause=about.cause,
+            owner=owners[about.failure_mode],
+            values=values.get(about, {}),
             judged_by=judged_by,
+            more_causes=more_causes.get(about.failure_mode, 0) if is_rest else 0,
         ):
-            opened.append(identity)
+            opened.append(about)
     if groups:
-        identities = {case_id(outcome, group.failure_mode) for group in groups}
-        query = select(case.c.id, case.c.revision).where(case.c.id.in_(identities))
+        query = select(case.c.id, case.c.revision).where(case.c.id.in_(identities.values()))
         revisions = {row.id: row.revision for row in connection.execute(query)}
         connection.execute(
             insert(case_rows),
             [
                 {
-                    "case_id": case_id(outcome, group.failure_mode),
+                    "case_id": identities[group.about],
                     "batch_id": batch_id,
                     "arrival_id": group.arrival,
                     "rules_id": stable_id("rules", *group.rules),
                     "rules": RULES_SEPARATOR.join(group.rules),
                     "rows": group.rows,
                     "resolved": 0,
-                    "revision": revisions[case_id(outcome, group.failure_mode)],
+                    "revision": revisions[identities[group.about]],
                 }
                 for group in groups
             ],
@@ -102,9 +140,11 @@ def raise_case(
     outcome: str,
     failure_mode: str,
     *,
+    cause: str = "",
     owner: str,
     values: Mapping[str, int],
     judged_by: Mapping[str, str],
+    more_causes: int = 0,
 ) -> bool:
     """Open the case, or add to it if it is open; true if a new episode began.
 
@@ -113,7 +153,7 @@ def raise_case(
     Of the declaration it keeps none where not all rows were judged by the same.
     """
     now = datetime.now(UTC)
-    identity = case_id(outcome, failure_mode)
+    identity = case_id(outcome, failure_mode, cause)
     row = connection.execute(select(case).where(case.c.id == identity)).one_or_none()
     if row is None:
         connection.execute(
@@ -121,11 +161,12 @@ def raise_case(
                 id=identity,
                 outcome=outcome,
                 failure_mode=failure_mode,
+                cause=cause,
                 episode=1,
                 revision=1,
                 state=CaseState.OPEN,
                 owner=owner,
-                facts={"values": most_common(values)},
+                facts={"values": most_common(values), **_more({}, more_causes)},
                 opened_at=now,
                 last_seen_at=now,
                 tried_version=dict(judged_by),
@@ -133,13 +174,17 @@ def raise_case(
         )
         return True
     is_new_episode = bool(row.state == CaseState.CLOSED)
-    before = {} if is_new_episode else row.facts["values"]
-    together = dict(before)
+    before = {} if is_new_episode else row.facts
+    together = dict(before.get("values", {}))
     for value, count in values.items():
         together[value] = together.get(value, 0) + count
     changed: dict[str, Any] = {
         "revision": row.revision + 1,
-        "facts": {**row.facts, "values": most_common(together)},
+        "facts": {
+            **row.facts,
+            "values": most_common(together),
+            **_more(before, more_causes),
+        },
         "last_seen_at": now,
     }
     if row.assigned_by is None or is_new_episode:
@@ -162,6 +207,25 @@ def raise_case(
     return is_new_episode
 
 
+def _more(before: Mapping[str, Any], causes: int) -> dict[str, Any]:
+    """How many causes have no case of their own; of several batches nobody has counted them all."""
+    if not causes:
+        return {}
+    known = before.get(MORE_CAUSES)
+    if not known:
+        return {MORE_CAUSES: {"count": causes, "is_exact": True}}
+    return {MORE_CAUSES: {"count": max(known["count"], causes), "is_exact": False}}
+
+
+def told_more(facts: Mapping[str, Any]) -> str:
+    """How many causes have no case of their own, in words; empty: all have."""
+    known = facts.get(MORE_CAUSES)
+    if not known or not known["count"]:
+        return ""
+    few = "" if known["is_exact"] else "at least "
+    return f"and {few}{known['count']:,} more cause{'s' if known['count'] != 1 else ''}"
+
+
 def most_common(values: Mapping[str, int]) -> dict[str, int]:
     """The most frequent values and one entry for all others, so that a case stays a row."""
     ranked = sorted(values.items(), key=lambda item: (item[0] == OTHER_VALUES, -item[1], item[0]))
@@ -178,10 +242,12 @@ def resolve_rows(
     groups: Mapping[tuple[str, str, tuple[str, ...]], int],
     values_left: Mapping[str, int],
     closed_by: str,
+    causes_left: Mapping[str, Any] | None = None,
 ) -> bool:
     """Take rows out of a case, by (batch, arrival, rules); true if that closed it.
 
-    `values_left` counts the offending values among the rows that stay open.
+    `values_left` counts the offending values among the rows that stay open, `causes_left` their
+    causes where the case is about those without one of their own.
     """
     statement = (
         update(case_rows)
@@ -211,6 +277,8 @@ def resolve_rows(
         "revision": row.revision + 1,
         "facts": {**row.facts, "values": most_common(values_left)},
     }
+    if causes_left is not None:
+        changed["facts"][MORE_CAUSES] = dict(causes_left)
     has_things = any(row.facts.get(name) for name in THINGS)
     is_closed = open_rows(connection, identity) == 0 and not has_things
     if is_closed:
@@ -221,59 +289,6 @@ def resolve_rows(
         }
     connection.execute(update(case).where(case.c.id == identity).values(**changed))
     return is_closed
-
-
-def about_arrivals(
-    connection: Connection, outcome: str, failure_mode: str, owner: str, names: Sequence[str]
-) -> bool:
-    """Make the case speak of exactly these unreadable arrivals; true if its state changed.
-
-    It opens for the first one and closes when the last was replaced and no rows are open either.
-    """
-    closed_by = "every unreadable file was replaced"
-    return _about(connection, outcome, failure_mode, owner, "unreadable", list(names), closed_by)
-
-
-def about_stopped(
-    connection: Connection, outcome: str, failure_mode: str, owner: str, reasons: Mapping[str, str]
-) -> bool:
-    """Make the case speak of exactly what was given up and why; true if its state changed.
-
-    `reasons` is by batch, and by the outcome's own name where all of it has stopped.
-    """
-    closed_by = "everything that was given up has gone on"
-    return _about(connection, outcome, failure_mode, owner, "stopped", dict(reasons), closed_by)
-
-
-def _about(
-    connection: Connection,
-    outcome: str,
-    failure_mode: str,
-    owner: str,
-    fact: str,
-    things: list[str] | dict[str, str],
-    closed_by: str,
-) -> bool:
-    identity = case_id(outcome, failure_mode)
-    is_opened = bool(things) and raise_case(
-        connection, outcome, failure_mode, owner=owner, values={}, judged_by={}
-    )
-    row = find(connection, identity)
-    if row is None:
-        return False
-    facts = {**row.facts, fact: things}
-    changed: dict[str, Any] = {"facts": facts}
-    is_over = not any(facts.get(name) for name in THINGS)
-    is_closed = row.state == CaseState.OPEN and is_over and open_rows(connection, identity) == 0
-    if is_closed:
-        changed |= {
-            "state": CaseState.CLOSED,
-            "closed_at": datetime.now(UTC),
-            "closed_by": closed_by,
-            "revision": row.revision + 1,
-        }
-    connection.execute(update(case).where(case.c.id == identity).values(**changed))
-    return is_opened or is_closed
 
 
 def find(connection: Connection, identity: str) -> Row[Any] | None:
@@ -335,7 +350,7 @@ def with_open_rows(connection: Connection, outcome: str) -> list[Row[Any]]:
 def open_rows(connection: Connection, identity: str) -> int:
     """How many rows of the case still lie in quarantine."""
     query = select(func.coalesce(func.sum(case_rows.c.rows - case_rows.c.resolved), 0)).where(
-        case_rows.c.case_id == identity
+        case_rows.c.case_id == identity, case_rows.c.rows > case_rows.c.resolved
     )
     return int(connection.execute(query).scalar_one())
 
@@ -343,9 +358,9 @@ def open_rows(connection: Connection, identity: str) -> int:
 def open_groups(
     connection: Connection, outcome: str, *, arrivals: Sequence[str] | None = None
 ) -> list[Row[Any]]:
-    """Groups of rows that still lie in quarantine, with the failure mode of their case."""
+    """Groups of rows that still lie in quarantine, with what their case is about."""
     query = (
-        select(case_rows, case.c.failure_mode)
+        select(case_rows, case.c.failure_mode, case.c.cause)
         .join(case, case.c.id == case_rows.c.case_id)
         .where(case.c.outcome == outcome, case_rows.c.rows > case_rows.c.resolved)
     )
@@ -369,25 +384,3 @@ def open_rows_by_rule(connection: Connection, outcome: str) -> dict[str, int]:
         for rule in group.rules.split(RULES_SEPARATOR):
             counts[rule] = counts.get(rule, 0) + group.rows - group.resolved
     return counts
-
-
-def listing(
-    connection: Connection,
-    outcomes: Sequence[str] | None = None,
-    *,
-    states: Sequence[CaseState] = (CaseState.OPEN,),
-    limit: int = 100,
-) -> list[Row[Any]]:
-    """Cases with their open rows (`open_rows`), the one with the most first."""
-    open_count = func.coalesce(func.sum(case_rows.c.rows - case_rows.c.resolved), 0)
-    query = (
-        select(case, open_count.label("open_rows"))
-        .outerjoin(case_rows, case_rows.c.case_id == case.c.id)
-        .where(case.c.state.in_(states))
-        .group_by(case.c.id)
-        .order_by(open_count.desc(), case.c.opened_at)
-        .limit(limit)
-    )
-    if outcomes is not None:
-        query = query.where(case.c.outcome.in_(outcomes))
-    return list(connection.execute(query))

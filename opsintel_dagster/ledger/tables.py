@@ -23,6 +23,7 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     false,
+    literal_column,
 )
 
 
@@ -208,6 +209,7 @@ case = Table(
     Column("id", String(32), primary_key=True),
     Column("outcome", String(200), nullable=False),
     Column("failure_mode", String(200), nullable=False),
+    Column("cause", Text, nullable=False, server_default=""),
     Column("episode", Integer, nullable=False),
     Column("revision", Integer, nullable=False),
     Column("state", String(20), nullable=False),
@@ -221,6 +223,28 @@ case = Table(
     Column("assigned_by", String(200)),
     Column("snoozed_until", UtcDateTime),
     Index("ix_opsintel_case_state", "outcome", "state", "opened_at"),
+    Index("ix_opsintel_case_failure_mode", "outcome", "failure_mode", "state"),
+)
+_is_open = case.c.state == literal_column("'open'")
+_is_closed = case.c.state == literal_column("'closed'")
+Index(
+    "ix_opsintel_case_open",
+    case.c.opened_at,
+    sqlite_where=_is_open,
+    postgresql_where=_is_open,
+)
+Index(
+    "ix_opsintel_case_closed",
+    case.c.closed_at,
+    sqlite_where=_is_closed,
+    postgresql_where=_is_closed,
+)
+Index(
+    "ix_opsintel_case_closed_of",
+    case.c.outcome,
+    case.c.closed_at,
+    sqlite_where=_is_closed,
+    postgresql_where=_is_closed,
 )
 
 case_rows = Table(
@@ -236,6 +260,13 @@ case_rows = Table(
     Column("revision", Integer, nullable=False, server_default="0"),
     Index("ix_opsintel_case_rows_batch", "batch_id"),
     Index("ix_opsintel_case_rows_arrival", "arrival_id"),
+)
+_is_lying = case_rows.c.rows > case_rows.c.resolved
+Index(
+    "ix_opsintel_case_rows_lying",
+    case_rows.c.case_id,
+    sqlite_where=_is_lying,
+    postgresql_where=_is_lying,
 )
 
 delivery = Table(

@@ -4,7 +4,9 @@ It is the drain's side of decisions: each is done in one transaction, so that a 
 anywhere leaves it requested or done, and never half done.
 """
 
-from collections.abc import MutableMapping, Sequence
+from collections import Counter
+from collections.abc import MutableMapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -17,15 +19,20 @@ from opsintel_dagster.ledger import cases, decisions, discards, entries
 from opsintel_dagster.ledger.batches import Role
 from opsintel_dagster.ledger.decisions import DEFAULT, DecisionKind, DecisionState
 from opsintel_dagster.ledger.ids import stable_id
-from opsintel_dagster.orchestration import keeping, quarantine
+from opsintel_dagster.orchestration import keeping
+from opsintel_dagster.orchestration.case_rows import CaseRows
+from opsintel_dagster.orchestration.causes import FAILURE_MODE, GROUP, TAIL
 from opsintel_dagster.orchestration.compiled import Compiled
-from opsintel_dagster.orchestration.decision_plans import Plan, plan_of
+from opsintel_dagster.orchestration.decision_plans import plan_of
 from opsintel_dagster.orchestration.decisions import closed
 from opsintel_dagster.orchestration.edits import Edited
 from opsintel_dagster.orchestration.judging_again import JudgingAgain
-from opsintel_dagster.orchestration.replay import Moving, counted, take_out
+from opsintel_dagster.orchestration.leaving import Leaving
+from opsintel_dagster.orchestration.quarantine import ROW
+from opsintel_dagster.orchestration.replay import Moving, counted
 from opsintel_dagster.orchestration.work import Work
 from opsintel_dagster.outcome.durations import format_duration
+from opsintel_dagster.store import StoredFile
 
 
 def due_defaults(connection: Connection, compiled: Compiled, now: datetime) -> list[Row[Any]]:
@@ -106,66 +113,80 @@ def _execute(work: Work, row: Row[Any]) -> int:
         over = closed(case, row.episode)
         if case is None or over:
             return _refuse(work, row, over)
-        every = quarantine.parts_of_case(installation, connection, case)
-        parts = every
-        if row.revision < case.revision:
-            parts = quarantine.parts_of_case(installation, connection, case, revision=row.revision)
-    if not parts:
+        every = CaseRows.of(installation, connection, case)
+    rows = every.seen_at(row.revision)
+    if not rows.rows:
         return _refuse(work, row, "its rows have left quarantine")
     again = None
     if kind is not DecisionKind.DISCARD:
         again = JudgingAgain.now(work.compiled, installation, work.references)
     paths = row.arguments.get("files")
     edits = Edited(installation.store.read(paths)) if paths else None
-    plan = plan_of(again, parts, case.failure_mode, kind, row.arguments, edits)
+    leaving = Leaving(work.compiled, case)
+    moving = (
+        Marking(work, row, case) if kind is DecisionKind.DISCARD else Moving(work, case, row.id)
+    )
+
+    def leaves(part: pl.DataFrame, gone: pl.DataFrame) -> None:
+        moving.add(gone)
+        leaving.add(part, gone)
+
+    plan = plan_of(again, rows, kind, row.arguments, edits, leaves)
     if plan.refusal:
         return _refuse(work, row, plan.refusal)
+    for part in every.come_since(row.revision):
+        leaving.add(part, part.clear())
     why = f"{kind} by {row.actor}" + (f": {row.reason}" if row.reason else "")
     if numbers := row.arguments.get(decisions.AMENDMENTS):
         why += f"; kept as {keeping.named(numbers)}"
-    if kind is DecisionKind.DISCARD:
-        _discard(work, row, case, plan, every, why)
-        return 0
-    moving = Moving.written(work, case, plan.leaving, about=row.id)
     reached("decide.written")
     with work.lease.write() as connection:
         moving.register(connection, why, row.actor, row.id)
-        moving.resolve(connection, every, why)
+        leaving.resolve(connection, why)
         decisions.settle(connection, row, DecisionState.EXECUTED, plan.told(), work.clock())
     reached("decide.registered")
-    return moving.height
+    return moving.height if isinstance(moving, Moving) else 0
 
 
-def _discard(
-    work: Work,
-    row: Row[Any],
-    case: Row[Any],
-    plan: Plan,
-    every: Sequence[pl.DataFrame],
-    why: str,
-) -> None:
-    """Mark the rows; they stay where they lie."""
-    marks = pl.concat([part.select(*quarantine.ROW, "_rules", "_cause") for part in plan.leaving])
-    batch_id = stable_id("batch", work.name, "discard", row.id)
-    stored = work.write(batch_id, Role.DISCARDED, marks)
-    reached("decide.written")
-    with work.lease.write() as connection:
+@dataclass
+class Marking:
+    """Rows that leave for good: a mark for each, while they stay where they lie."""
+
+    work: Work
+    decision: Row[Any]
+    case: Row[Any]
+    files: list[StoredFile] = field(default_factory=list)
+    arrivals: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def batch_id(self) -> str:
+        """Named after the decision."""
+        return stable_id("batch", self.work.name, "discard", self.decision.id)
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Write the marks of one part."""
+        if rows.is_empty():
+            return
+        kept = [*ROW, "_rules", FAILURE_MODE, *(name for name in (GROUP, TAIL) if name in rows)]
+        self.files.append(self.work.write(self.batch_id, Role.DISCARDED, rows.select(kept)))
+        self.arrivals.update(counted(rows))
+
+    def register(self, connection: Connection, why: str, actor: str, decision_id: str) -> None:
+        """Make the marks real."""
+        work = self.work
         discards.create(
             connection,
             work.name,
-            batch_id,
+            self.batch_id,
             declaration_id=work.compiled.fingerprint,
-            arrivals=counted(marks),
-            files=[stored],
-            case_id=case.id,
-            decision_id=row.id,
+            arrivals=self.arrivals,
+            files=self.files,
+            case_id=self.case.id,
+            decision_id=decision_id,
             now=work.clock(),
         )
-        reason = f"{marks.height} rows of {case.failure_mode}: {why}"
-        entries.append(connection, work.name, row.actor, "discarded", batch_id, reason)
-        take_out(work.compiled, connection, every, plan.leaving, why)
-        decisions.settle(connection, row, DecisionState.EXECUTED, plan.told(), work.clock())
-    reached("decide.registered")
+        reason = f"{sum(self.arrivals.values())} rows of {cases.about(self.case)}: {why}"
+        entries.append(connection, work.name, actor, "discarded", self.batch_id, reason)
 
 
 def _refuse(work: Work, row: Row[Any], why: str) -> int:

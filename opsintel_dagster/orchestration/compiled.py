@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from opsintel_dagster.errors import ContractError, DeclarationError
+from opsintel_dagster.ledger.cases import About
 from opsintel_dagster.ledger.ids import stable_id
 from opsintel_dagster.orchestration.amending import NOTHING_AMENDED, Amending, InForce
 from opsintel_dagster.outcome import (
@@ -27,7 +28,7 @@ from opsintel_dagster.outcome import (
 )
 from opsintel_dagster.outcome.amendment_checks import amendment_problems
 from opsintel_dagster.outcome.fingerprint import fingerprint_with
-from opsintel_dagster.outcome.names import OWN_MODES
+from opsintel_dagster.outcome.names import CRASHED, OWN_MODES, REFUSED_RULE
 from opsintel_dagster.routing import DecisionTable, read_routes_csv
 from opsintel_dagster.verification import Contract, Tier
 
@@ -43,6 +44,7 @@ class Facts:
     rules: Mapping[str, str]
     columns: Mapping[str, pl.DataType]
     references: frozenset[str]
+    pii: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,22 @@ class Compiled:
             self._mode_of_rule.get(rule, rule if rule in OWN_MODES else UNMAPPED) for rule in rules
         }
         return min(modes, key=lambda mode: self._order.get(mode, len(self._order)))
+
+    def per_of(self, failure_mode: str) -> str | tuple[str, ...] | None:
+        """What records of a failure mode are told apart by: a word, columns, or nothing.
+
+        What nobody named has nothing in common but its rule; of what was said of a record (by a
+        receiver, by a check that broke down), each saying is a cause.
+        """
+        place = self._order.get(failure_mode)
+        if place is not None:
+            return self.outcome.failure_modes[place].per
+        return {UNMAPPED: "rule", REFUSED_RULE: "message", CRASHED: "message"}.get(failure_mode)
+
+    def about(self, rule: str) -> About:
+        """The case about what breaks a rule and is no record: a file, a batch, a delivery."""
+        failure_mode = self.failure_mode_of([rule])
+        return About(failure_mode, rule if self.per_of(failure_mode) == "rule" else "")
 
     def owner_of(self, failure_mode: str) -> str:
         """Who answers for a failure mode's cases."""
@@ -244,6 +262,7 @@ def facts_of(contract: Contract) -> Facts:
         rules={rule.id: rule.severity for rule in contract.rules},
         columns=contract.columns,
         references=frozenset(use.outcome for use in contract.references),
+        pii=contract.pii,
     )
 
 

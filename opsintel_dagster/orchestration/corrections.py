@@ -13,7 +13,8 @@ from sqlalchemy import Connection, Row
 
 from opsintel_dagster.ledger import arrivals, batches, cases
 from opsintel_dagster.ledger.batches import BatchKind, BatchState, Role
-from opsintel_dagster.orchestration import quarantine
+from opsintel_dagster.orchestration.case_rows import CaseRows
+from opsintel_dagster.orchestration.leaving import Leaving
 from opsintel_dagster.orchestration.taken import scan_taken
 from opsintel_dagster.orchestration.work import Work
 from opsintel_dagster.store import together
@@ -101,15 +102,22 @@ def settle(work: Work, connection: Connection, replaces: Replaces) -> int:
     if not olds:
         return 0
     groups = cases.open_groups(connection, work.name, arrivals=olds)
-    rows = quarantine.open_rows(work.installation, connection, work.name)
+    affected = [
+        (case, CaseRows.of(work.installation, connection, case))
+        for identity in dict.fromkeys(group.case_id for group in groups)
+        if (case := cases.find(connection, identity)) is not None
+    ]
     for new, predecessors in replaces:
         arrivals.settle(connection, predecessors, new)
-    if not groups or rows.is_empty():
-        return 0
-    is_old = pl.col("_arrival").is_in(olds)
-    gone, left = rows.filter(is_old), rows.filter(~is_old)
-    quarantine.resolve(work.compiled, connection, gone, left, "a correction of the arrival")
-    return gone.height
+    superseded = 0
+    for case, rows in affected:
+        leaving = Leaving(work.compiled, case)
+        for part in rows:
+            gone = part.filter(pl.col("_arrival").is_in(olds))
+            leaving.add(part, gone)
+            superseded += gone.height
+        leaving.resolve(connection, "a correction of the arrival")
+    return superseded
 
 
 def _current_rows(work: Work, olds: Sequence[str], like: pl.DataFrame) -> pl.DataFrame:

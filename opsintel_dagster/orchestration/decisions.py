@@ -16,7 +16,8 @@ from opsintel_dagster.errors import DecisionRefused, DeclarationError, EditsRefu
 from opsintel_dagster.ledger import Ledger, bindings, cases, decisions
 from opsintel_dagster.ledger.cases import CaseState
 from opsintel_dagster.ledger.decisions import DecisionKind, DecisionState
-from opsintel_dagster.orchestration import keeping, quarantine, trying_again
+from opsintel_dagster.orchestration import keeping, trying_again
+from opsintel_dagster.orchestration.case_rows import CaseRows
 from opsintel_dagster.orchestration.compiled import Compiled
 from opsintel_dagster.orchestration.decision_plans import Plan, kept, plan_of
 from opsintel_dagster.orchestration.edits import Edited
@@ -75,9 +76,8 @@ def preview(
     with installation.ledger.read() as connection:
         case = _open_case(connection, case_id)
         seen = case.revision if revision is None else revision
-        parts = quarantine.parts_of_case(installation, connection, case, revision=seen)
+        rows = CaseRows.of(installation, connection, case).seen_at(seen)
         now = keeping.in_force(connection, compiled)
-        rows = sum(part.height for part in parts)
         why = _never(now, kind, arguments, keeps=keeps)
         numbers: list[int] = []
         if not why and keeps:
@@ -86,17 +86,17 @@ def preview(
             if not why:
                 now, numbers = keeping.with_new(connection, now, news)
     if why:
-        return Preview(seen, Plan(rows, refusal=why))
+        return Preview(seen, Plan(rows.rows, refusal=why))
     stopped = len(case.facts.get("stopped", {})) if kind is DecisionKind.REPLAY else 0
-    if not parts:
+    if not rows.rows:
         why = None if stopped else "no row of it lies in quarantine, so there is nothing to decide"
         return Preview(seen, Plan(0, refusal=why), stopped)
     again = None if kind is DecisionKind.DISCARD else JudgingAgain.now(now, installation)
     if again is not None and numbers:
         labels = [keeping.label_of(number) for number in numbers]
-        plan = kept(again, parts, case.failure_mode, kind, arguments, labels)
+        plan = kept(again, rows, kind, arguments, labels)
     else:
-        plan = plan_of(again, parts, case.failure_mode, kind, arguments, edits)
+        plan = plan_of(again, rows, kind, arguments, edits)
     return Preview(seen, plan, stopped, tuple(numbers))
 
 
@@ -359,7 +359,7 @@ def closed(case: Row[Any] | None, episode: int | None) -> str:
 
 
 def _told(case: Row[Any]) -> str:
-    return f"{case.outcome}.{case.failure_mode}"
+    return cases.name_of(case.outcome, case.failure_mode, case.cause)
 
 
 def _told_name(ledger: Ledger, case_id: str) -> str:

@@ -1,6 +1,6 @@
 """Rows that somebody edited outside, laid over the rows of quarantine they were exported from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
@@ -40,24 +40,23 @@ class Edited:
         """Where the file speaks of a row."""
         return f"line {self._lines[record]} ({record})"
 
-    def applied(self, parts: Sequence[pl.DataFrame]) -> tuple[list[pl.DataFrame], list[str]]:
-        """The rows that were changed, with `_amended`; and a sentence for each that cannot be.
+    def applied(self, part: pl.DataFrame, problems: list[str], found: set[str]) -> pl.DataFrame:
+        """The rows of a part that were changed, with `_amended`.
 
-        A row that is as it was, or that the file does not have, is left alone.
+        A row that is as it was, or that the file does not have, is left alone. `problems` gain a
+        sentence for each row that cannot be changed, `found` all that the file speaks of.
         """
-        problems = list(self.problems)
-        found: set[str] = set()
-        changed = []
         new = self.frame.drop(LINE).rename({name: _NEW.format(name) for name in self.columns})
-        for part in parts:
-            record = pl.concat_str("_arrival", pl.col("_row").cast(pl.String), separator=":")
-            mine = part.with_columns(record.alias(RECORD))
-            mine = mine.join(new, on=RECORD, how="inner", maintain_order="left")
-            found |= set(mine[RECORD].to_list())
-            changed.append(self._changed(mine, part.schema, problems))
+        record = pl.concat_str("_arrival", pl.col("_row").cast(pl.String), separator=":")
+        mine = part.with_columns(record.alias(RECORD))
+        mine = mine.join(new, on=RECORD, how="inner", maintain_order="left")
+        found |= set(mine[RECORD].to_list())
+        return self._changed(mine, part.schema, problems)
+
+    def unknown(self, found: Collection[str]) -> list[str]:
+        """A sentence for each row the file speaks of that was `found` in no part."""
         unknown = [name for name in self._lines if name not in found]
-        problems += [f"{self.place_of(name)}: no such row is open in this case" for name in unknown]
-        return changed, problems
+        return [f"{self.place_of(name)}: no such row is open in this case" for name in unknown]
 
     def _changed(self, mine: pl.DataFrame, schema: pl.Schema, problems: list[str]) -> pl.DataFrame:
         changes = pl.lit([], dtype=_LIST)

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row
 
 from opsintel_dagster.errors import EditsRefused
 from opsintel_dagster.ledger import batches, cases
-from opsintel_dagster.orchestration import quarantine
+from opsintel_dagster.orchestration.case_rows import CaseRows
 from opsintel_dagster.orchestration.edits import LINE, RECORD, Edited
 from opsintel_dagster.orchestration.installation import Installation
 from opsintel_dagster.store import as_text
@@ -72,7 +72,7 @@ def export(
             columns = source_columns(installation, connection, case.id, case.outcome)
             writer = csv.writer(file)
             writer.writerow(map(guarded, [RECORD, RULES, TEXT, *columns]))
-            for rows in quarantine.open_frames(installation, connection, case):
+            for rows in CaseRows.of(installation, connection, case):
                 count += rows.height
                 writer.writerows(cells_of(rows, columns, hidden))
         half.replace(path)

@@ -170,14 +170,15 @@ class Handover:
         return ()
 
     def _doubt(self, delivery: Delivery, reason: str) -> None:
-        mode = self.work.compiled.failure_mode_of([IN_DOUBT])
+        about = self.work.compiled.about(IN_DOUBT)
         with self.work.lease.write() as connection:
             deliveries.doubt(connection, delivery.id, reason)
             cases.raise_case(
                 connection,
                 self.work.name,
-                mode,
-                owner=self.work.compiled.owner_of(mode),
+                about.failure_mode,
+                cause=about.cause,
+                owner=self.work.compiled.owner_of(about.failure_mode),
                 values={f"delivery {delivery.id} to {delivery.route}": delivery.records},
                 judged_by={},
             )

@@ -3,8 +3,9 @@
 The same verdict decides what a healed cause releases, what a decision would do, and what it does.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 
 import polars as pl
@@ -12,6 +13,7 @@ import polars as pl
 from opsintel_dagster.errors import OpsintelError
 from opsintel_dagster.ledger import arrivals
 from opsintel_dagster.orchestration.amending import AmendedRows, with_marks
+from opsintel_dagster.orchestration.causes import FAILURE_MODE, GROUP, TAIL, with_causes_now
 from opsintel_dagster.orchestration.compiled import HOLDING_RULES, TOLERANCE, Compiled
 from opsintel_dagster.orchestration.crashing import verdict_of
 from opsintel_dagster.orchestration.installation import Installation
@@ -36,6 +38,8 @@ class JudgingAgain:
     compiled: Compiled
     installation: Installation
     references: Mapping[str, pl.DataFrame]
+    broken: Mapping[str, int] | None = None
+    """Of arrivals that are held by their share of bad rows: how many are bad, over all parts."""
 
     @classmethod
     def now(
@@ -51,6 +55,9 @@ class JudgingAgain:
 
     def judge(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Add `_now`, the rules a row breaks now (none: it passes), and `_route`, where it goes."""
+        return self._with_tolerance(self._judged(rows))
+
+    def _judged(self, rows: pl.DataFrame) -> pl.DataFrame:
         raw = as_raw(self.compiled, rows)
         verdict, crashing, amended = self._verdict(raw)
         valid = with_marks(verdict.valid, amended.marks())
@@ -68,18 +75,31 @@ class JudgingAgain:
         )
         return self._with_standing(judged)
 
-    def leaving(self, judged: pl.DataFrame, failure_mode: str) -> pl.DataFrame:
-        """Those of the judged rows that are no longer this failure: they pass, or are another."""
-        sets = judged.select("_rules", NOW).unique()
-        leaves = [self._leaves(before, now, failure_mode) for before, now in sets.rows()]
-        decided = sets.with_columns(pl.Series("_leaves", leaves, dtype=pl.Boolean))
-        found = judged.join(decided, on=["_rules", NOW], how="left", maintain_order="left")
-        return found.filter("_leaves").drop("_leaves")
+    def over(self, parts: Iterable[pl.DataFrame]) -> "JudgingAgain":
+        """The same, for rows that are judged in these parts: a share is one of all of them."""
+        broken: Counter[str] = Counter()
+        for rows in parts:
+            held = rows.filter(pl.col("_rules").list.contains(TOLERANCE))
+            if not held.is_empty():
+                broken.update(_broken(self._judged(held)))
+        return replace(self, broken=broken)
 
-    def _leaves(self, before: Collection[str], now: Collection[str], failure_mode: str) -> bool:
-        if not now or self.compiled.failure_mode_of(now) != failure_mode:
-            return True
-        return bool(HOLDING_RULES & {*before}) and not HOLDING_RULES & {*now}
+    def leaving(self, judged: pl.DataFrame, failure_mode: str) -> pl.DataFrame:
+        """Those of the judged rows that are no longer this case's: they pass, or are another's."""
+        files: Mapping[str, str] = {}
+        if self.compiled.per_of(failure_mode) == "file":
+            with self.installation.ledger.read() as connection:
+                files = arrivals.names(connection, judged["_arrival"].unique().to_list())
+        now = with_causes_now(self.compiled, judged, NOW, files)
+        own = pl.col(GROUP).fill_null("") if GROUP in judged.columns else pl.lit("")
+        was_held, is_held = (_among(name, HOLDING_RULES).list.len() > 0 for name in ("_rules", NOW))
+        leaves = now.select(
+            pl.col(FAILURE_MODE).is_null()
+            | (pl.col(FAILURE_MODE) != failure_mode)
+            | (pl.col(GROUP) != judged.select(own.alias(GROUP))[GROUP])
+            | (was_held & ~is_held)
+        ).to_series()
+        return judged.filter(leaves)
 
     def _verdict(self, raw: pl.DataFrame) -> tuple[Verdict, pl.DataFrame, AmendedRows]:
         """The verdict over the rows that can be judged, and those over which it breaks down."""
@@ -117,26 +137,22 @@ class JudgingAgain:
         if explained:
             others = _less(kept, DRIFT)
             kept = pl.when(pl.col("_arrival").is_in(explained)).then(others).otherwise(kept)
-        judged = judged.with_columns(pl.concat_list(kept, NOW).alias(NOW))
-        held = judged.filter(
-            pl.col("_rules").list.contains(TOLERANCE)
-            & ~_accepted_of(judged).list.contains(TOLERANCE)
-        )
-        if held.is_empty():
+        return judged.with_columns(pl.concat_list(kept, NOW).alias(NOW))
+
+    def _with_tolerance(self, judged: pl.DataFrame) -> pl.DataFrame:
+        """Hold the rows of arrivals of which still too large a share is bad."""
+        broken = self.broken if self.broken is not None else _broken(judged)
+        if not broken:
             return judged
-        broken = held.group_by("_arrival").agg((pl.col(NOW).list.len() > 0).sum().alias("_n"))
         with self.installation.ledger.read() as connection:
-            records = arrivals.records_of(connection, broken["_arrival"].to_list())
+            records = arrivals.records_of(connection, list(broken))
+        limit = self.compiled.outcome.tolerance
         beyond = [
             arrival
-            for arrival, count in broken.iter_rows()
-            if records.get(arrival) and count / records[arrival] > outcome.tolerance
+            for arrival, count in broken.items()
+            if records.get(arrival) and count / records[arrival] > limit
         ]
-        is_held = (
-            pl.col("_arrival").is_in(beyond)
-            & pl.col("_rules").list.contains(TOLERANCE)
-            & ~_accepted_of(judged).list.contains(TOLERANCE)
-        )
+        is_held = pl.col("_arrival").is_in(beyond) & _is_held_by_tolerance(judged)
         named = pl.concat_list(pl.lit([TOLERANCE], dtype=_RULES), NOW)
         return judged.with_columns(pl.when(is_held).then(named).otherwise(pl.col(NOW)).alias(NOW))
 
@@ -151,6 +167,18 @@ class JudgingAgain:
         return [one for one, said in found.items() if DRIFT not in held_for(said, renames)]
 
 
+def _is_held_by_tolerance(rows: pl.DataFrame) -> pl.Expr:
+    is_accepted = _accepted_of(rows).list.contains(TOLERANCE)
+    return pl.col("_rules").list.contains(TOLERANCE) & ~is_accepted
+
+
+def _broken(judged: pl.DataFrame) -> dict[str, int]:
+    """How many rows are bad of each arrival that is held by their share."""
+    held = judged.filter(_is_held_by_tolerance(judged))
+    is_bad = pl.col(NOW).list.len() > 0
+    return dict(held.group_by("_arrival").agg(is_bad.sum()).iter_rows())
+
+
 def as_raw(compiled: Compiled, rows: pl.DataFrame) -> pl.DataFrame:
     """Rows of quarantine as they came in; rules over a whole arrival keep their verdict.
 
@@ -163,7 +191,7 @@ def as_raw(compiled: Compiled, rows: pl.DataFrame) -> pl.DataFrame:
         said = pl.col("_rules").list.contains(REFUSED_RULE)
         said |= pl.col("_rules").list.contains(CRASHED)
         raw = raw.with_columns(pl.when(~said).then("_problem").alias("_problem"))
-    return raw.drop("_rules", "_cause", NOW, "_route", strict=False)
+    return raw.drop("_rules", FAILURE_MODE, GROUP, TAIL, NOW, "_route", strict=False)
 
 
 def accepted_in(raw: pl.DataFrame, rule: str) -> pl.DataFrame:

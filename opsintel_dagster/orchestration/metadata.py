@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 import dagster as dg
 import polars as pl
 
+from opsintel_dagster.ledger.cases import typed_name
 from opsintel_dagster.orchestration.downstream import Downstream
 from opsintel_dagster.orchestration.reports import (
     ArrivalsReport,
@@ -30,8 +31,8 @@ MetadataDict: TypeAlias = dict[str, dg.MetadataValue | int | float | str]
 SAMPLE_ROWS: Final = 20
 SAMPLE_BYTES: Final = 32_768
 _CELL_CHARACTERS: Final = 120
-_REASONS: Final = ("_rules", "_cause")
-_BOOKKEEPING: Final = ("_arrival", "_row", "_line_end", "_problem", *_REASONS)
+_REASONS: Final = ("_rules", "_cause", "_group")
+_BOOKKEEPING: Final = ("_arrival", "_row", "_line_end", "_problem", "_tail", *_REASONS)
 
 
 def arrivals_metadata(report: ArrivalsReport) -> MetadataDict:
@@ -186,14 +187,16 @@ def _case_table(cases: Sequence[OpenCase], private_modes: Collection[str]) -> Me
     rows = [
         (
             case.failure_mode,
+            " ".join(filter(None, (case.cause, case.more_causes))),
             f"{case.rows:,}",
             f"{case.opened_at:%Y-%m-%d %H:%M} UTC",
             MASK if case.failure_mode in private_modes else _values(case.values),
             case.owner,
+            f"`opsintel cases show {typed_name(case.name, case.id)}`",
         )
         for case in sorted(cases, key=lambda case: -case.rows)
     ]
-    head = ("failure mode", "records", "open since", "values", "owner")
+    head = ("failure mode", "cause", "records", "open since", "values", "owner", "look at it")
     return {"cases": dg.MetadataValue.md(markdown_table(head, rows))}
 
 

@@ -8,7 +8,7 @@ import polars as pl
 from sqlalchemy import Connection, Row
 
 from opsintel_dagster.errors import StoreError
-from opsintel_dagster.ledger import arrivals, batches, cases
+from opsintel_dagster.ledger import arrivals, batches, case_listing, cases
 from opsintel_dagster.orchestration.compiled import Compiled
 from opsintel_dagster.orchestration.downstream import downstream_of
 from opsintel_dagster.orchestration.installation import Installation
@@ -38,7 +38,7 @@ def verified_report(
             held=all_held,
             held_names=arrivals.names(connection, list(all_held)[:HELD_NAMED]),
             open_by_rule=cases.open_rows_by_rule(connection, name),
-            cases=open_cases_of(cases.listing(connection, [name])),
+            cases=open_cases_of(case_listing.listing(connection, [name])),
             sample=_sample(installation, compiled, connection) if has_new_rows else None,
             downstream=downstream_of(connection, name) if all_held else None,
             troubles=troubles_of(installation, compiled, connection, now),
@@ -51,7 +51,10 @@ def open_cases_of(rows: list[Row[Any]]) -> tuple[OpenCase, ...]:
     return tuple(
         OpenCase(
             id=row.id,
+            name=cases.name_of(row.outcome, row.failure_mode, row.cause),
             failure_mode=row.failure_mode,
+            cause=row.cause,
+            more_causes=cases.told_more(row.facts),
             episode=row.episode,
             owner=row.owner,
             rows=int(row.open_rows),

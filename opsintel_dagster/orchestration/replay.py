@@ -1,7 +1,8 @@
 """Replays: rows whose cause is gone leave quarantine as a batch and take the one path again."""
 
 import hashlib
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
@@ -13,11 +14,13 @@ from opsintel_dagster.ledger import batches, cases, entries
 from opsintel_dagster.ledger.batches import BatchKind, Role
 from opsintel_dagster.ledger.cases import DECLARATION
 from opsintel_dagster.ledger.ids import stable_id
-from opsintel_dagster.orchestration import quarantine
+from opsintel_dagster.orchestration.case_rows import CaseRows
 from opsintel_dagster.orchestration.compiled import Compiled
 from opsintel_dagster.orchestration.judging_again import JudgingAgain, as_raw
+from opsintel_dagster.orchestration.leaving import Leaving
+from opsintel_dagster.orchestration.quarantine import ROW
 from opsintel_dagster.orchestration.work import Work
-from opsintel_dagster.store import StoredFile, together
+from opsintel_dagster.store import StoredFile
 
 
 def replay_healed(
@@ -47,9 +50,9 @@ def replay_healed(
         except (LeaseLost, LedgerError):
             raise
         except ReferenceDown as error:
-            waiting[f"replay of {case.failure_mode}"] = str(error)
+            waiting[f"replay of {cases.about(case)}"] = str(error)
         except (OpsintelError, pl.exceptions.PolarsError) as error:
-            failures[f"replay of {case.failure_mode}"] = str(error)
+            failures[f"replay of {cases.about(case)}"] = str(error)
     return replayed
 
 
@@ -65,17 +68,22 @@ def _replay(work: Work, case: Row[Any], changed: dict[str, str]) -> int:
     reached("replay.begun")
     again = JudgingAgain.now(work.compiled, work.installation, work.references)
     with work.installation.ledger.read() as connection:
-        parts = quarantine.parts_of_case(work.installation, connection, case)
-    healed = [again.leaving(again.judge(rows), case.failure_mode) for rows in parts]
-    moving = Moving.written(work, case, healed, about=changed)
-    if moving.stored:
+        rows = CaseRows.of(work.installation, connection, case)
+    if rows.is_held:
+        again = again.over(rows)
+    moving, leaving = Moving(work, case, changed), Leaving(work.compiled, case)
+    for part in rows:
+        healed = again.leaving(again.judge(part), case.failure_mode)
+        moving.add(healed)
+        leaving.add(part, healed)
+    if moving.batches:
         reached("replay.written")
     closed_by = "; ".join(_told(name, version) for name, version in changed.items())
     with work.lease.write() as connection:
         moving.register(connection, closed_by, work.actor)
-        moving.resolve(connection, parts, closed_by)
+        leaving.resolve(connection, closed_by)
         cases.tried(connection, case.id, changed)
-    if moving.stored:
+    if moving.batches:
         reached("replay.registered")
     return moving.height
 
@@ -86,51 +94,40 @@ def _told(name: str, version: str) -> str:
     return f"reference {name} changed (version {version})"
 
 
+@dataclass
 class Moving:
-    """Rows on their way out of quarantine: one batch for each set of types the columns came in."""
+    """Rows on their way out of quarantine, part by part: each is written, counted and forgotten."""
 
-    def __init__(
-        self,
-        work: Work,
-        case: Row[Any],
-        rows: dict[str, pl.DataFrame],
-        stored: dict[str, StoredFile],
-    ) -> None:
-        self.work = work
-        self.case = case
-        self.rows = rows
-        self.stored = stored
+    work: Work
+    case: Row[Any]
+    about: object
+    batches: dict[str, tuple[StoredFile, Mapping[str, int]]] = field(default_factory=dict)
+    """The file of each batch, and how many rows it has of each arrival."""
 
-    @classmethod
-    def written(
-        cls, work: Work, case: Row[Any], frames: Sequence[pl.DataFrame], *, about: object
-    ) -> "Moving":
-        """Write the rows; they move when a transaction registers them.
+    def add(self, rows: pl.DataFrame) -> None:
+        """Write rows of one part; they move when a transaction registers them.
 
         A batch is named after its rows and what moves them, so that it is made once.
         """
-        rows = {}
-        for frame in frames:
-            if not frame.is_empty():
-                named = (case.id, case.episode, about, work.compiled.fingerprint, _digest(frame))
-                rows[stable_id("batch", work.name, "replay", *named)] = frame
-        stored = {
-            batch_id: work.write(batch_id, Role.RAW, as_raw(work.compiled, frame))
-            for batch_id, frame in rows.items()
-        }
-        return cls(work, case, rows, stored)
+        if rows.is_empty():
+            return
+        work, case = self.work, self.case
+        named = (case.id, case.episode, self.about, work.compiled.fingerprint, _digest(rows))
+        batch_id = stable_id("batch", work.name, "replay", *named)
+        stored = work.write(batch_id, Role.RAW, as_raw(work.compiled, rows))
+        self.batches[batch_id] = stored, counted(rows)
 
     @property
     def height(self) -> int:
         """How many rows that are."""
-        return sum(frame.height for frame in self.rows.values())
+        return sum(stored.rows for stored, _ in self.batches.values())
 
     def register(
         self, connection: Connection, why: str, actor: str, decision_id: str | None = None
     ) -> None:
         """Make the batches real."""
         compiled = self.work.compiled
-        for batch_id, frame in self.rows.items():
+        for batch_id, (stored, of_arrivals) in self.batches.items():
             batches.pin_declaration(
                 connection, compiled.name, compiled.fingerprint, compiled.pinned_routes()
             )
@@ -140,33 +137,14 @@ class Moving:
                 batch_id,
                 kind=BatchKind.REPLAY,
                 declaration_id=compiled.fingerprint,
-                arrivals=counted(frame),
+                arrivals=of_arrivals,
                 available_at=self.work.clock(),
-                files=[self.stored[batch_id]],
+                files=[stored],
                 case_id=self.case.id,
                 decision_id=decision_id,
             )
-            reason = f"{frame.height} rows of {self.case.failure_mode}: {why}"
+            reason = f"{stored.rows} rows of {cases.about(self.case)}: {why}"
             entries.append(connection, compiled.name, actor, "replayed", batch_id, reason)
-
-    def resolve(self, connection: Connection, parts: Sequence[pl.DataFrame], why: str) -> None:
-        """Take them out of their case; `parts` are all its open rows."""
-        if self.rows:
-            take_out(self.work.compiled, connection, parts, list(self.rows.values()), why)
-
-
-def take_out(
-    compiled: Compiled,
-    connection: Connection,
-    parts: Sequence[pl.DataFrame],
-    frames: Sequence[pl.DataFrame],
-    why: str,
-) -> None:
-    """Take the rows `frames` out of their case; `parts` are all its open rows."""
-    gone = together([frame.lazy() for frame in frames]).collect()
-    everything = together([rows.lazy() for rows in parts]).collect()
-    left = everything.join(gone, on=quarantine.ROW, how="anti", maintain_order="left")
-    quarantine.resolve(compiled, connection, gone, left, why)
 
 
 def counted(rows: pl.DataFrame) -> dict[str, int]:
@@ -176,5 +154,5 @@ def counted(rows: pl.DataFrame) -> dict[str, int]:
 
 def _digest(rows: pl.DataFrame) -> str:
     """Names these rows, in whatever order they are."""
-    names = rows.select(pl.concat_str(quarantine.ROW, separator=":").sort()).to_series()
+    names = rows.select(pl.concat_str(ROW, separator=":").sort()).to_series()
     return hashlib.sha256("\n".join(names.to_list()).encode()).hexdigest()

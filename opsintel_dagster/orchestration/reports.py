@@ -146,13 +146,17 @@ class OpenCase:
     """An open question, as the quarantine asset and `opsintel cases` show it."""
 
     id: str
+    name: str
     failure_mode: str
+    cause: str
     episode: int
     owner: str
     rows: int
     values: Mapping[str, int]
     opened_at: datetime
     last_seen_at: datetime
+    more_causes: str = ""
+    """Of the case about causes that have none of their own: how many they are, in words."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,9 +17,10 @@ from sqlalchemy import Connection, Row
 from opsintel_dagster.errors import OpsintelError, ReferenceDown
 from opsintel_dagster.ledger import arrivals, batches, cases
 from opsintel_dagster.ledger.batches import BatchState, Role
-from opsintel_dagster.orchestration import quarantine
+from opsintel_dagster.orchestration.case_rows import CaseRows
+from opsintel_dagster.orchestration.causes import with_causes
 from opsintel_dagster.orchestration.compiled import Compiled
-from opsintel_dagster.orchestration.decision_plans import Plan, replayed
+from opsintel_dagster.orchestration.decision_plans import Plan, nobody_asks, replayed
 from opsintel_dagster.orchestration.installation import Installation
 from opsintel_dagster.orchestration.judging import judge_rows
 from opsintel_dagster.orchestration.judging_again import RECORD, JudgingAgain
@@ -173,10 +174,10 @@ def next_drain_of(
         try:
             again = JudgingAgain.now(compiled, installation, references)
             with installation.ledger.read() as connection:
-                parts = quarantine.parts_of_case(installation, connection, case)
-            plans[case.failure_mode] = replayed(again, parts, case.failure_mode)
+                rows = CaseRows.of(installation, connection, case)
+            plans[str(cases.about(case))] = replayed(again, rows, case.failure_mode, nobody_asks)
         except (OpsintelError, pl.exceptions.PolarsError) as error:
-            waiting[case.failure_mode] = str(error)
+            waiting[str(cases.about(case))] = str(error)
     return plans, waiting
 
 
@@ -260,7 +261,7 @@ class _Tally:
             for name in dict.fromkeys(use.outcome for use in compiled.contract.references)
         }
         judged = judge_rows(compiled, raw, members, references, has_whole_arrivals=True)
-        bad = quarantine.with_causes(compiled, judged.bad.select(*RECORD, "_rules"))
+        bad = with_causes(compiled, judged.bad.select(*RECORD, "_rules"), {})
         routed = compiled.table.route(judged.verified).select(*RECORD, "_route")
         nowhere_to_go = pl.lit(_text(QUARANTINE, compiled.failure_mode_of([UNROUTED])))
         route = pl.lit(f"{ROUTE}:") + pl.col("_route")

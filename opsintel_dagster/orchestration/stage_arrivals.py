@@ -13,10 +13,11 @@ import polars as pl
 from opsintel_dagster.crashpoints import reached
 from opsintel_dagster.errors import SourceDown, SourceUnreadable, SourceVanished
 from opsintel_dagster.ingestion import ArrivalSource, Sighting
-from opsintel_dagster.ledger import arrivals, batches, cases, entries
+from opsintel_dagster.ledger import arrivals, batches, case_things, cases, entries
 from opsintel_dagster.ledger.arrivals import ArrivalState, NewArrival
 from opsintel_dagster.ledger.batches import BatchKind, Role
 from opsintel_dagster.ledger.breakers import BreakerKind
+from opsintel_dagster.ledger.cases import About
 from opsintel_dagster.ledger.ids import stable_id
 from opsintel_dagster.orchestration.dependencies import Dependency
 from opsintel_dagster.orchestration.downstream import downstream_of
@@ -253,17 +254,26 @@ def _count(news: Sequence[NewArrival], batched: dict[str, ReadArrival], tally: T
 
 def _settle_unreadable(work: Work) -> None:
     """Keep the case about unreadable arrivals true: open while there are any."""
-    mode = work.compiled.failure_mode_of([READABLE])
-    identity = cases.case_id(work.name, mode)
+    subject = work.compiled.about(READABLE)
+    identity = cases.case_id(work.name, *subject)
     with work.installation.ledger.read() as connection:
         waiting = arrivals.unreadable(connection, work.name)
         row = cases.find(connection, identity)
+        before = cases.find(connection, cases.case_id(work.name, subject.failure_mode))
     about = sorted(file.name for file in waiting)
     told = row.facts.get("unreadable", []) if row is not None else []
-    if about == told:
+    # A case from before there were causes asks about files no longer.
+    is_moved = bool(subject.cause and before is not None and before.facts.get("unreadable"))
+    if about == told and not is_moved:
         return
     with work.lease.write() as connection:
-        owner = work.compiled.owner_of(mode)
-        if cases.about_arrivals(connection, work.name, mode, owner, about):
+        owner = work.compiled.owner_of(subject.failure_mode)
+        if is_moved:
+            whole = About(subject.failure_mode)
+            reason = f"{cases.name_of(work.name, *subject)} asks about its files now"
+            if case_things.about_arrivals(connection, work.name, whole, owner, [], reason):
+                name = cases.case_id(work.name, *whole)
+                entries.append(connection, work.name, work.actor, "case", name, reason)
+        if case_things.about_arrivals(connection, work.name, subject, owner, about):
             reason = f"unreadable: {', '.join(about)}" if about else "every file was replaced"
             entries.append(connection, work.name, work.actor, "case", identity, reason)

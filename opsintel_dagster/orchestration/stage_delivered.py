@@ -195,7 +195,7 @@ def _intend(
 def _close(work: Work, batch: Row[Any], handovers: Sequence[Handover], rows: pl.DataFrame) -> None:
     """Confirm the deliveries and close the batch: its records have reached their place."""
     bad = refused.as_quarantine(work, batch, handovers)
-    stored = [] if bad.is_empty() else [work.write(batch.id, Role.REFUSED, bad)]
+    stored = [] if bad.rows.is_empty() else [work.write(batch.id, Role.REFUSED, bad.rows)]
     now = work.clock()
     confirmed = {identity: why for one in handovers for identity, why in one.confirmed.items()}
     with work.lease.write() as connection:
@@ -208,7 +208,7 @@ def _close(work: Work, batch: Row[Any], handovers: Sequence[Handover], rows: pl.
         if batch.kind == batches.BatchKind.ARRIVALS:
             arrivals.mark_late(connection, batch.id, now - work.compiled.outcome.within)
         reason = f"{len(confirmed)} confirmed"
-        reason += f", {bad.height} records of {rows.height} refused" if stored else ""
+        reason += f", {bad.rows.height} records of {rows.height} refused" if stored else ""
         entries.append(connection, work.name, work.actor, "closed", batch.id, reason)
     reached("deliver.closed")
 

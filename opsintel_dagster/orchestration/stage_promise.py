@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from opsintel_dagster.ledger import arrivals, batches, cases, law
+from opsintel_dagster.ledger import arrivals, batches, case_listing, law
 from opsintel_dagster.orchestration import stopping
 from opsintel_dagster.orchestration.conservation import count_places
 from opsintel_dagster.orchestration.reports import Conservation, PromiseReport
@@ -21,7 +21,7 @@ def promise(work: Work) -> PromiseReport:
         outstanding = batches.outstanding(connection, work.name)
         conservation = count_places(work.installation, connection, work.compiled)
         late = arrivals.count_late(connection, work.name)
-        open_cases = len(cases.listing(connection, [work.name]))
+        open_cases = case_listing.count_open(connection, [work.name])
         said = law.broken(connection, [work.name]).get(work.name)
     _note(work, conservation, said)
     if work.is_careful:

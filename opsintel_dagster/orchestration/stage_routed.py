@@ -9,7 +9,8 @@ from sqlalchemy import Row
 from opsintel_dagster.crashpoints import reached
 from opsintel_dagster.ledger import amendments, arrivals, batches, cases, entries
 from opsintel_dagster.ledger.batches import BatchState, Role
-from opsintel_dagster.orchestration import attempting, keeping, quarantine
+from opsintel_dagster.orchestration import attempting, keeping
+from opsintel_dagster.orchestration.opening import Placed, open_cases, placed
 from opsintel_dagster.orchestration.raw import read_raw
 from opsintel_dagster.orchestration.reports import RoutedReport, Stage
 from opsintel_dagster.orchestration.work import Work
@@ -64,30 +65,25 @@ def _route_batch(work: Work, batch: Row[Any]) -> pl.DataFrame:
     is_taken = pl.col("_route").is_not_null()
     taken, left = routed.filter(is_taken), routed.filter(~is_taken)
     files = {Role.ROUTED: [work.write(batch.id, Role.ROUTED, taken)]}
-    bad = pl.DataFrame()
+    bad = Placed()
     if not left.is_empty():
         bad = _as_quarantine(work, batch, left)
-        files[Role.UNROUTED] = [work.write(batch.id, Role.UNROUTED, bad)]
+        files[Role.UNROUTED] = [work.write(batch.id, Role.UNROUTED, bad.rows)]
     reached("route.written")
     with work.lease.write() as connection:
         for role, stored in files.items():
             batches.add_files(connection, batch.id, role, stored)
         batches.advance(connection, batch.id, BatchState.ROUTED)
-        if not bad.is_empty():
-            groups = quarantine.groups_of(bad)
-            owners = {g.failure_mode: work.compiled.owner_of(g.failure_mode) for g in groups}
-            for identity in cases.open_with_rows(
-                connection,
-                work.name,
-                batch.id,
-                groups=groups,
-                values={},
-                owners=owners,
-                judged_by={**batch.reference_versions, cases.DECLARATION: batch.declaration},
-            ):
-                entries.append(
-                    connection, work.name, work.actor, "case", identity, "rows no route takes"
-                )
+        open_cases(
+            work,
+            connection,
+            batch.id,
+            bad,
+            values={},
+            versions=batch.reference_versions,
+            declaration=batch.declaration,
+            why=lambda _: "rows no route takes",
+        )
         by_rule = dict(taken.group_by("_route_rule").len().iter_rows())
         fired = keeping.numbers_of(by_rule)
         amendments.fired(connection, work.name, fired, work.clock())
@@ -107,7 +103,7 @@ def _table_of(work: Work, batch: Row[Any], verified: pl.DataFrame) -> DecisionTa
     return DecisionTable.compile([Route(**row) for row in pinned], columns)
 
 
-def _as_quarantine(work: Work, batch: Row[Any], left: pl.DataFrame) -> pl.DataFrame:
+def _as_quarantine(work: Work, batch: Row[Any], left: pl.DataFrame) -> Placed:
     with work.installation.ledger.read() as connection:
         members = arrivals.in_batch(connection, batch.id)
     raw = read_raw(work, batch, members)
@@ -115,4 +111,4 @@ def _as_quarantine(work: Work, batch: Row[Any], left: pl.DataFrame) -> pl.DataFr
         left.select("_arrival", "_row"), on=["_arrival", "_row"], how="semi", maintain_order="left"
     )
     rules = pl.lit([UNROUTED], dtype=pl.List(pl.String)).alias("_rules")
-    return quarantine.with_causes(work.compiled, rows.with_columns(rules))
+    return placed(work, rows.with_columns(rules), members)

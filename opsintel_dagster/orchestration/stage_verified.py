@@ -14,13 +14,14 @@ from sqlalchemy import Connection, Row
 
 from opsintel_dagster.crashpoints import reached
 from opsintel_dagster.errors import ReferenceDown
-from opsintel_dagster.ledger import amendments, arrivals, batches, bindings, cases, entries
+from opsintel_dagster.ledger import amendments, arrivals, batches, bindings, entries
 from opsintel_dagster.ledger.batches import BatchKind, BatchState, Role
 from opsintel_dagster.orchestration import attempting, corrections, keeping, quarantine
 from opsintel_dagster.orchestration.amending import with_marks
 from opsintel_dagster.orchestration.carrying_out import execute
 from opsintel_dagster.orchestration.judging import judge_rows
 from opsintel_dagster.orchestration.judging_again import accepted_in
+from opsintel_dagster.orchestration.opening import Placed, open_cases, placed
 from opsintel_dagster.orchestration.quarantine_report import verified_report
 from opsintel_dagster.orchestration.raw import read_raw
 from opsintel_dagster.orchestration.references import Reference
@@ -55,7 +56,7 @@ class Judged:
     """The rows of one batch, each in exactly one of the three."""
 
     verified: pl.DataFrame
-    quarantined: pl.DataFrame
+    placed: Placed
     unchanged: pl.DataFrame
     warned: Mapping[str, int]
     held: Mapping[str, tuple[str, ...]]
@@ -63,6 +64,11 @@ class Judged:
     """How many of the rows that go on each amendment has changed."""
     unamended: Mapping[str, str]
     """Amendments that could not be worked out for some rows, and why."""
+
+    @property
+    def quarantined(self) -> pl.DataFrame:
+        """The rows that go to quarantine."""
+        return self.placed.rows
 
 
 def verify(work: Work) -> VerifiedReport:
@@ -131,7 +137,16 @@ def _verify_batch(
             bindings.used(connection, work.name, name, reference.version, height)
         if batch.declaration != work.compiled.fingerprint:
             _repin(work, connection, batch)
-        _open_cases(work, connection, batch, judged, versions)
+        open_cases(
+            work,
+            connection,
+            batch.id,
+            judged.placed,
+            values=quarantine.offending_values(work.compiled, judged.quarantined),
+            versions=versions,
+            declaration=work.compiled.fingerprint,
+            why=lambda _: f"opened by batch {batch.id}",
+        )
         tally.superseded += corrections.settle(work, connection, effective)
         reason = (
             f"{judged.verified.height} verified, {judged.quarantined.height} quarantined, "
@@ -164,7 +179,7 @@ def _judge(
     if not repeated.is_empty():
         again = raw.join(repeated, on=["_arrival", "_row"], how="inner", maintain_order="left")
         bad = pl.concat([bad, again.select(bad.columns)], how="diagonal_relaxed")
-    bad = quarantine.with_causes(work.compiled, bad)
+    found = placed(work, bad, members)
     warned = rows.warned
     if not rows.is_whole or verified.height < rows.verified.height:  # not all of them went on
         warned = work.compiled.contract.verify(verified, references=rows_of).warnings()
@@ -173,38 +188,13 @@ def _judge(
     fired.update(rows.amended.fired(unchanged))
     return Judged(
         with_marks(verified, marks),
-        bad,
+        found,
         with_marks(unchanged, marks),
         warned,
         rows.held,
         fired,
         rows.amended.failed,
     )
-
-
-def _open_cases(
-    work: Work,
-    connection: Connection,
-    batch: Row[Any],
-    judged: Judged,
-    versions: Mapping[str, str],
-) -> None:
-    groups = quarantine.groups_of(judged.quarantined)
-    values = quarantine.offending_values(work.compiled, judged.quarantined)
-    owners = {group.failure_mode: work.compiled.owner_of(group.failure_mode) for group in groups}
-    opened = cases.open_with_rows(
-        connection,
-        work.name,
-        batch.id,
-        groups=groups,
-        values=values,
-        owners=owners,
-        judged_by={**versions, cases.DECLARATION: work.compiled.fingerprint},
-    )
-    for identity in opened:
-        entries.append(
-            connection, work.name, work.actor, "case", identity, f"opened by batch {batch.id}"
-        )
 
 
 def _repin(work: Work, connection: Connection, batch: Row[Any]) -> None:

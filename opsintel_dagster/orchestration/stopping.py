@@ -6,7 +6,7 @@ decision. The case about both is kept true to the ledger, so it closes when they
 
 from typing import Final
 
-from opsintel_dagster.ledger import batches, breakers, cases, entries
+from opsintel_dagster.ledger import batches, breakers, case_things, cases, entries
 from opsintel_dagster.ledger.breakers import BreakerKind, outcome_breaker
 from opsintel_dagster.orchestration.work import Work
 from opsintel_dagster.outcome import FailureClass
@@ -35,8 +35,8 @@ def stop(work: Work, failure_class: str, reason: str) -> None:
 
 def settle(work: Work) -> None:
     """Keep the case about what was given up true: its facts, and whether it is open."""
-    mode = work.compiled.failure_mode_of([STOPPED])
-    identity = cases.case_id(work.name, mode)
+    subject = work.compiled.about(STOPPED)
+    identity = cases.case_id(work.name, *subject)
     with work.installation.ledger.read() as connection:
         waiting = [
             row
@@ -54,7 +54,7 @@ def settle(work: Work) -> None:
     if about == told:
         return
     with work.lease.write() as connection:
-        owner = work.compiled.owner_of(mode)
-        if cases.about_stopped(connection, work.name, mode, owner, about):
+        owner = work.compiled.owner_of(subject.failure_mode)
+        if case_things.about_stopped(connection, work.name, subject, owner, about):
             reason = "; ".join(list(about.values())[:3]) or "everything goes on again"
             entries.append(connection, work.name, work.actor, "case", identity, reason)

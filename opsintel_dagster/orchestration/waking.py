@@ -17,7 +17,7 @@ from opsintel_dagster.ingestion import Sighting
 from opsintel_dagster.ledger import batches, breakers, decisions
 from opsintel_dagster.ledger.batches import BatchState
 from opsintel_dagster.ledger.breakers import outcome_breaker
-from opsintel_dagster.ledger.cases import CaseState
+from opsintel_dagster.ledger.cases import CaseState, about
 from opsintel_dagster.ledger.ids import stable_id
 from opsintel_dagster.ledger.tables import batch, case, case_rows
 from opsintel_dagster.orchestration.carrying_out import due_defaults
@@ -228,7 +228,7 @@ def _healed(
     open_rows = (
         select(case_rows.c.case_id).where(case_rows.c.rows > case_rows.c.resolved).distinct()
     )
-    query = select(case.c.outcome, case.c.failure_mode, case.c.tried_version).where(
+    query = select(case.c.outcome, case.c.failure_mode, case.c.cause, case.c.tried_version).where(
         case.c.outcome.in_(declared), case.c.state == CaseState.OPEN, case.c.id.in_(open_rows)
     )
     for row in connection.execute(query) if declared else ():
@@ -236,7 +236,7 @@ def _healed(
         version = versions[reference] if reference else ""
         known = {reference: version} if reference and version else {}
         for name, now in untried(declared[row.outcome], row.tried_version, known).items():
-            yield row.outcome, f"{row.failure_mode} {name} {now}"
+            yield row.outcome, f"{about(row)} {name} {now}"
 
 
 def _decided(
@@ -250,4 +250,4 @@ def _decided(
     with_default = [one for one in outcomes if one.defaults()]
     for one in with_default:
         for row in due_defaults(connection, one, now):
-            yield one.name, f"default of {row.failure_mode} {row.episode}"
+            yield one.name, f"default of {about(row)} {row.episode}"

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row
 
-from opsintel_dagster.ledger import cases, law, notices, standing
+from opsintel_dagster.ledger import case_listing, cases, law, notices, standing
 from opsintel_dagster.ledger.standing import HeldBack, source_breaker
 from opsintel_dagster.orchestration.compiled import Compiled
 from opsintel_dagster.orchestration.installation import Installation
@@ -86,7 +86,7 @@ class _Ledger:
             }
             found.held = standing.held_back(connection, sources)
             facts = {name: one.facts() for name, one in outcomes.items()}
-            for row in cases.listing(connection, names, limit=MOST_CASES):
+            for row in case_listing.listing(connection, names, limit=MOST_CASES):
                 found.cases.setdefault(row.outcome, []).append(_case(row, facts[row.outcome]))
             found.unaccounted = law.broken(connection, names)
             if expecting:
@@ -185,6 +185,8 @@ def _breaker(row: Row[Any], blocked: int = 0) -> OpenBreaker:
 def _case(row: Row[Any], facts: Mapping[str, Any]) -> WaitingCase:
     return WaitingCase(
         failure_mode=row.failure_mode,
+        cause=row.cause,
+        name=cases.typed_name(cases.name_of(row.outcome, row.failure_mode, row.cause), row.id),
         owner=row.owner,
         opened_at=row.opened_at,
         records=int(row.open_rows),

@@ -44,6 +44,10 @@ class ContractFacts(Protocol):
     def references(self) -> frozenset[str]:
         """The outcomes whose records the contract looks values up in."""
 
+    @property
+    def pii(self) -> frozenset[str]:
+        """The columns that are personal data."""
+
 
 def check(
     outcome: Outcome,
@@ -177,6 +181,7 @@ def _failure_mode_problems(
         path: FieldPath = ("failure_modes", index)
         for at, rule in enumerate(mode.rules):
             yield from _rule_problems(outcome, contract, mode, rule, (*path, "rules", at))
+        yield from _per_problems(contract, mode, (*path, "per"))
         if isinstance(mode.remedy, Quarantine) and mode.remedy.replay_when:
             yield from _replay_problems(
                 mode.remedy.replay_when, contract, known, (*path, "remedy", "replay_when")
@@ -211,6 +216,23 @@ def _rule_problems(
             f"rows that break only `{rule}` are never quarantined, it is a warning in the contract",
             "write `remedy: {kind: go_on}`, or take `raise_warning=True` from the rule",
         )
+
+
+def _per_problems(contract: ContractFacts, mode: FailureMode, path: FieldPath) -> Iterator[Problem]:
+    if not isinstance(mode.per, tuple):
+        return
+    for index, column in enumerate(mode.per):
+        if column not in contract.columns:
+            fix = did_you_mean(column, contract.columns, plural="columns")
+            yield Problem((*path, index), f"the contract has no column `{column}`", fix)
+        elif column in contract.pii:
+            what = f"`{column}` is personal data, which names no case"
+            yield Problem((*path, index), what, "name another column, or remove `per`")
+    whole = [rule for rule in mode.rules if rule in RESERVED_RULES and rule.startswith("arrival.")]
+    if whole:
+        what = f"`{whole[0]}` holds all rows of an arrival together, whatever their values"
+        fix = "write `per: file`, or move the rule to a failure mode of its own"
+        yield Problem(path, what, fix)
 
 
 def _replay_problems(

@@ -1,8 +1,9 @@
 """Failure modes: how records come in wrong, what a person does about it, what the system does."""
 
+from collections.abc import Sequence
 from typing import Annotated, Final, Literal, Self, TypeAlias
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from opsintel_dagster.outcome.acceptance import obstacle
 from opsintel_dagster.outcome.declared import Declared
@@ -54,6 +55,30 @@ class GoOn(Declared):
 Remedy: TypeAlias = Annotated[Quarantine | GoOn, Field(discriminator="kind")]
 
 
+def _each_column_once(columns: tuple[str, ...]) -> tuple[str, ...]:
+    twice = [index for index, name in enumerate(columns) if name in columns[:index]]
+    if twice:
+        raise refusals(
+            Problem((index,), f"column `{columns[index]}` is named twice", "remove one of them")
+            for index in twice
+        )
+    return columns
+
+
+def _kind_of_per(value: object) -> str:
+    return "<columns>" if isinstance(value, Sequence) and not isinstance(value, str) else "<word>"
+
+
+Columns: TypeAlias = Annotated[
+    tuple[str, ...], Field(min_length=1), AfterValidator(_each_column_once)
+]
+Per: TypeAlias = Annotated[
+    Annotated[Literal["rule", "file", "message"], Tag("<word>")]
+    | Annotated[Columns, Tag("<columns>")],
+    Discriminator(_kind_of_per),
+]
+
+
 class FailureMode(Declared):
     """One way in which records come in wrong.
 
@@ -65,6 +90,8 @@ class FailureMode(Declared):
         owner: Who answers for its cases; None: the outcome's owner.
         answer_within: How long after it was opened a case should be answered; None: at any time.
         default: What is decided when nobody has answered by then; None: the case waits on.
+        per: What its records are told apart by, so that each is a case of its own: `rule`, `file`,
+            `message` (what was said of a record, without its values) or columns; None: one case.
         description: For the outcome's map.
     """
 
@@ -75,6 +102,7 @@ class FailureMode(Declared):
     owner: Owner | None = None
     answer_within: PositiveDuration | None = None
     default: Literal["discard", "accept", "replay"] | None = None
+    per: Per | None = None
     description: str = ""
 
     @field_validator("name")
@@ -129,6 +157,13 @@ class FailureMode(Declared):
             ]
             if problems:
                 raise refusals(problems)
+        return self
+
+    @model_validator(mode="after")
+    def _tells_apart_what_lies_in_quarantine(self) -> Self:
+        if self.per is not None and isinstance(self.remedy, GoOn):
+            what = "`per` is about rows in quarantine, and these rows go on"
+            raise refusals([Problem(("per",), what, "remove `per`")])
         return self
 
     @model_validator(mode="after")

@@ -40,7 +40,10 @@ def declaration_fingerprint(
         "tolerance": outcome.tolerance,
         "held_for": sorted(outcome.symptoms.holding()),
         "null_values": getattr(outcome.source, "null_values", ()),
-        "failure_modes": [[mode.name, mode.rules] for mode in outcome.failure_modes],
+        "failure_modes": [
+            [mode.name, mode.rules, *([mode.per] if mode.per else [])]
+            for mode in outcome.failure_modes
+        ],
         "routes": [
             [route.to, route.when, route.name]
             for route in effective_routes(routes, outcome.handoff)

@@ -1,6 +1,6 @@
 """What is wrong with one outcome, from what the watcher knows of it: pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -8,7 +8,7 @@ from opsintel_dagster.outcome import FailureClass, format_duration
 from opsintel_dagster.outcome.names import IN_DOUBT, STOPPED
 from opsintel_dagster.watching.patience import breaker_patience, case_due_at
 from opsintel_dagster.watching.snapshot import Failing, LongRun, WaitingCase, WatchedOutcome
-from opsintel_dagster.watching.symptoms import Symptom, SymptomKind
+from opsintel_dagster.watching.symptoms import CAUSES, Symptom, SymptomKind
 
 REASONS_TOLD: Final = 3
 PROMISE: Final = "promise"
@@ -22,8 +22,7 @@ def outcome_symptoms(one: WatchedOutcome, now: datetime) -> Iterator[Symptom]:
     yield from _breakers(one, now)
     yield from _stale(one, now)
     yield from _silent(one, now)
-    for case in one.cases:
-        yield from _overdue(one, case, now)
+    yield from _overdue(one, now)
     for run in one.long_runs:
         yield _long_run(one, run, now)
 
@@ -166,21 +165,48 @@ def _silent(one: WatchedOutcome, now: datetime) -> Iterator[Symptom]:
     )
 
 
-def _overdue(one: WatchedOutcome, case: WaitingCase, now: datetime) -> Iterator[Symptom]:
-    due_at = case.due_at or case_due_at(case.opened_at, one.within)
-    if now <= due_at or case.failure_mode == STOPPED:  # a stop is told as itself, at once
-        return
-    yield _symptom(
+def _overdue(one: WatchedOutcome, now: datetime) -> Iterator[Symptom]:
+    """Cases nobody has answered; those of one failure mode and owner at once, if they are many."""
+    found: dict[tuple[str, str], list[WaitingCase]] = {}
+    for case in one.cases:
+        if now > _due(one, case) and case.failure_mode != STOPPED:  # a stop is told as itself
+            owner = f"{CAUSES}{case.owner}" if case.cause else ""
+            found.setdefault((case.failure_mode, owner), []).append(case)
+    for (failure_mode, owner), cases in found.items():
+        yield _unanswered(one, failure_mode + owner, cases, now)
+
+
+def _due(one: WatchedOutcome, case: WaitingCase) -> datetime:
+    return case.due_at or case_due_at(case.opened_at, one.within)
+
+
+def _unanswered(
+    one: WatchedOutcome, subject: str, cases: Sequence[WaitingCase], now: datetime
+) -> Symptom:
+    oldest = min(cases, key=lambda case: case.opened_at)
+    name = f"{one.name}.{oldest.failure_mode}" + (f":{oldest.cause}" if oldest.cause else "")
+    episode = f"episode {oldest.episode}; "
+    title = f"The case {name} is unanswered for {length(now - oldest.opened_at)}"
+    action = f"`opsintel cases show {oldest.name or name}`"
+    if len(cases) > 1:
+        episode = ""
+        title = (
+            f"{len(cases)} cases of {one.name}.{oldest.failure_mode} are unanswered, the oldest "
+            f"for {length(now - oldest.opened_at)}"
+        )
+        action = f"`opsintel cases list {one.name}`"
+    records = _counted(sum(case.records for case in cases), "record")
+    due = moment(min(_due(one, case) for case in cases))
+    return _symptom(
         one,
         SymptomKind.CASE_OVERDUE,
-        case.failure_mode,
-        owner=case.owner,
-        title=f"The case {one.name}.{case.failure_mode} is unanswered for "
-        f"{length(now - case.opened_at)}",
-        detail=f"{_counted(case.records, 'record')} in quarantine since {moment(case.opened_at)}, "
-        f"episode {case.episode}; an answer was due {moment(due_at)}.",
+        subject,
+        owner=oldest.owner,
+        title=title,
+        detail=f"{records} in quarantine since {moment(oldest.opened_at)}, {episode}an answer was "
+        f"due {due}.",
         tried="its records are judged again when their cause is gone",
-        next_action=f"`opsintel cases show {one.name}.{case.failure_mode}`",
+        next_action=action,
     )
 
 

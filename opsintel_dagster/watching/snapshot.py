@@ -38,9 +38,14 @@ class OpenBreaker:
 
 @dataclass(frozen=True, kw_only=True)
 class WaitingCase:
-    """A case that is open; `due_at` is when its own clock runs out, if it has one."""
+    """A case that is open; `due_at` is when its own clock runs out, if it has one.
+
+    `name` is what it is called in a command; None: `outcome.failure_mode`.
+    """
 
     failure_mode: str
+    cause: str = ""
+    name: str | None = None
     owner: str
     opened_at: datetime
     records: int

@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from opsintel_dagster.ledger.ids import stable_id
+
+CAUSES: Final = ":"
+"""Stands in the subject between a failure mode and whose cases of single causes it is about."""
 
 
 class SymptomKind(StrEnum):

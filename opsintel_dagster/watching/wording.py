@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from opsintel_dagster.outcome import format_duration
-from opsintel_dagster.watching.symptoms import Symptom
+from opsintel_dagster.watching.symptoms import CAUSES, Symptom
 
 SHORT_ID: Final = 12
 """Enough of a notice's id to acknowledge it by, and to recognise a repetition."""
@@ -90,7 +90,7 @@ def _promise(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _human_step(symptom: Symptom, facts: Mapping[str, Any]) -> str:
     """What a person does about the failure mode the symptom is about, if it is about one."""
-    name = symptom.subject.rpartition(".")[2]
+    name = symptom.subject.rpartition(".")[2].partition(CAUSES)[0]
     mode = facts.get("failure_modes", {}).get(name)
     if not mode or not mode.get("human_step"):
         return ""

@@ -32,6 +32,7 @@ class Facts:
         }
     )
     references: frozenset[str] = frozenset({"airport_register"})
+    pii: frozenset[str] = frozenset({"carrier"})
 
 
 @pytest.fixture
