@@ -1,7 +1,7 @@
 """Service requests of Boston in 2015, and the people who send them where the city sent them.
 
 The outcome begins with a table that knows nothing: every record is a question, one for each type of
-request. People answer the questions of a day; what they answer again and again is kept.
+request. People answer the questions; what they have answered again and again is kept.
 """
 
 import re
@@ -68,13 +68,13 @@ def requests(queues: list[str], per: tuple[str, ...] = ("TYPE",)) -> Outcome:
     )
 
 
-def days_of(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """The requests of each day, in the order in which they were called in."""
+def stretches_of(rows: pl.DataFrame, every: str) -> Iterator[pl.DataFrame]:
+    """The requests of each day (`1d`) or week (`1w`), in the order in which they were called in."""
     opened = pl.col("OPEN_DT").str.to_datetime("%m/%d/%Y %I:%M:%S %p", strict=False)
     opened = pl.coalesce(opened, pl.col("OPEN_DT").str.to_datetime(strict=False))
     ordered = rows.with_columns(opened.alias("_at")).sort("_at", maintain_order=True)
-    for _, day in ordered.group_by(pl.col("_at").dt.date(), maintain_order=True):
-        yield day.select(COLUMNS)
+    for _, some in ordered.group_by(pl.col("_at").dt.truncate(every), maintain_order=True):
+        yield some.select(COLUMNS)
 
 
 @dataclass
@@ -88,7 +88,7 @@ class CityHall:
     answered: int = 0
     by_hand: int = 0
     untouched: list[tuple[int, int]] = field(default_factory=list)
-    """Of each day: how many requests there were, and how many nobody had to look at."""
+    """Each time: how many requests came, and how many of them nobody had to look at."""
 
     def __post_init__(self) -> None:
         self.installation = Installation.open(Settings.below(self.root))
@@ -105,8 +105,8 @@ class CityHall:
     def drain(self) -> DrainReport:
         return Drain(self.declared, self.installation).run()
 
-    def spend_day(self, number: int, requests_: pl.DataFrame) -> None:
-        """A day's requests come, people answer what is open, and go home."""
+    def take(self, number: int, requests_: pl.DataFrame) -> None:
+        """Requests come, people answer what is open, and go home."""
         requests_.write_csv(self.inbox / f"{number:03}.csv")
         report = self.drain()
         assert not report.failures
@@ -117,7 +117,7 @@ class CityHall:
         assert report.promise.conservation.holds
 
     def answer(self) -> None:
-        """Send each kind of request where all of the day's were sent; else one by one, by hand."""
+        """Send each kind of request where all that came were sent; else one by one, by hand."""
         with self.installation.ledger.read() as connection:
             open_cases = case_listing.listing(connection, [NAME])
             parts = {

@@ -161,7 +161,7 @@ def _fits(compiled: Compiled, amendment: Amendment) -> bool:
     problems = amendment_problems(
         amendment, compiled.contract.columns, outcome.handoff, outcome.source
     )
-    return content_of(amendment) not in known and not problems
+    return content_of(amendment) not in known and next(problems, None) is None
 
 
 @dataclass
