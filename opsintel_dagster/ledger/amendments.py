@@ -88,7 +88,9 @@ def keep(
     decision_id: str,
     now: datetime,
 ) -> int | None:
-    """Keep a decision as an amendment; returns its number, or None if it is kept already.
+    """Keep a decision as an amendment; returns its number.
+
+    None if the same is kept already, or somebody else keeps one at this moment.
 
     It is an entry; the decision that it belongs to is the touch.
     """
