@@ -43,6 +43,7 @@ def test_a_team_tests_its_outcome_with_these() -> None:
 
 def test_the_declaration_has_these_fields() -> None:
     assert sorted(outcome.Outcome.model_fields) == [
+        "amendments",
         "batch",
         "contract",
         "cost_per_hour",

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from opsintel_dagster.cli.amendments_app import amendments
 from opsintel_dagster.cli.arguments import EPILOG, EXIT_WRONG, Json, Module, exit_with
 from opsintel_dagster.cli.cases_app import cases
 from opsintel_dagster.cli.console import answers, complain
@@ -120,6 +121,7 @@ def trace(
 
 
 app.add_typer(cases, name="cases", no_args_is_help=True)
+app.add_typer(amendments, name="amendments", no_args_is_help=True)
 
 notices = typer.Typer(
     help="Show what was told to whom, and say that you know of it.", epilog=EPILOG

@@ -27,6 +27,7 @@ _NOTHING: Final = (
     "nothing closes {} by itself: give the failure mode a `replay_when`, or let the source take "
     "corrections (`same_name: correction`)"
 )
+UNROUTED: Final = "route.none"
 _DECIDES: Final = "somebody decides"
 _CHANGES: Final = "a changed declaration lets its records pass"
 
@@ -195,6 +196,10 @@ def _view(
         by_rule.update(dict.fromkeys(group.rules.split(cases.RULES_SEPARATOR), lying))
     records = sum(group.rows - group.resolved for group in groups)
     unreadable = row.facts.get("unreadable", [])
+    held = _held(connection, groups)
+    proposed = [rename for one in held for rename in one.renames]
+    renames = [one for at, one in enumerate(proposed) if one not in proposed[:at]]
+    is_open = row.state == CaseState.OPEN
     return CaseView(
         case=row.id,
         outcome=row.outcome,
@@ -209,7 +214,7 @@ def _view(
         unreadable=unreadable,
         stopped=row.facts.get("stopped", _EMPTY),
         rules=dict(by_rule.most_common()),
-        held=_held(connection, groups),
+        held=held,
         human_step=mode.get("human_step"),
         minutes_each=mode.get("minutes"),
         opened_at=row.opened_at,
@@ -220,7 +225,7 @@ def _view(
         default=mode.get("default"),
         revision=row.revision,
         decided=_decided(connection, row),
-        options=_options(row, by_rule, records) if row.state == CaseState.OPEN else (),
+        options=_options(row, by_rule, records, renames) if is_open else (),
         closes_when=_closes_when(row, mode, facts, records),
         cost_per_hour=facts.get("cost_per_hour", 0.0),
         pii=facts.get("pii", ()),
@@ -290,7 +295,12 @@ def _decided(connection: Connection, row: Row[Any]) -> list[str]:
     return told
 
 
-def _options(row: Row[Any], rules: Mapping[str, int], records: int) -> list[tuple[str, str]]:
+def _options(
+    row: Row[Any],
+    rules: Mapping[str, int],
+    records: int,
+    renames: Sequence[Mapping[str, Any]],
+) -> list[tuple[str, str]]:
     """What can be decided, each with the command for it."""
     name = _typed(row)
     command = f"opsintel cases resolve {name}"
@@ -298,10 +308,17 @@ def _options(row: Row[Any], rules: Mapping[str, int], records: int) -> list[tupl
     if records or row.facts.get("stopped"):
         options.append(("try again as it is", f"{command} --replay"))
     if records:
+        if UNROUTED in rules:
+            options.append(("send them somewhere", f"{command} --to ROUTE"))
+        options += [
+            ("take the new name", f"{command} --rename {one['now']}={one['column']}")
+            for one in renames
+        ]
         if any(obstacle(rule) is None for rule in rules):
             options.append(("deliver all the same", f"{command} --accept --reason TEXT"))
         options += [
             ("repair a value", f"{command} --set COLUMN=OLD=NEW"),
+            ("… from now on", f"{command} --set COLUMN=OLD=NEW --keep"),
             ("repair in a file", f"opsintel cases export {name} FILE.csv"),
             ("… and take it back", f"{command} --file FILE.csv"),
             ("leave them out", f"{command} --discard --reason TEXT"),

@@ -56,6 +56,32 @@ def cases_resolve(
         Path | None,
         typer.Option("--file", metavar="FILE", help="Repair them as an edited export says."),
     ] = None,
+    expression: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COL=SQL", help="Repair by an expression over the source's own columns."
+        ),
+    ] = None,
+    renames: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rename",
+            metavar="NEW=COL",
+            help="The source calls a column NEW; always kept. May come again.",
+        ),
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(metavar="ROUTE", help="Send those there that no route takes; or `nowhere`."),
+    ] = None,
+    when: Annotated[
+        str | None,
+        typer.Option(metavar="SQL", help="With --expression, or --to and --keep: which records."),
+    ] = None,
+    keeps: Annotated[
+        bool,
+        typer.Option("--keep", help="From then on, as an amendment; see `opsintel amendments`."),
+    ] = False,
     reason: Reason = "",
     actor: Actor = None,
     revision: Annotated[
@@ -69,15 +95,25 @@ def cases_resolve(
     module: Module = None,
     as_json: Json = False,
 ) -> None:
-    """Decide what becomes of the records of a case.
+    """Decide what becomes of the records of a case, and perhaps of all that come like them.
 
     Shows first what that would do; the next drain does it. Of two people who decide at the same
     moment the second learns who was faster. To discard and to accept there has to be a reason.
     """
-    from opsintel_dagster.cli.resolving import Answer, resolve
+    from opsintel_dagster.cli.answers import Answer
+    from opsintel_dagster.cli.resolving import resolve
 
     answer = Answer.read(
-        discards=discards, accepts=accepts, replays=replays, sets=sets or [], file=file
+        discards=discards,
+        accepts=accepts,
+        replays=replays,
+        sets=sets or [],
+        expression=expression,
+        file=file,
+        renames=renames or [],
+        to=to,
+        when=when,
+        keeps=keeps,
     )
     is_decided = resolve(
         case,

@@ -82,6 +82,10 @@ def _verified(report: VerifiedReport) -> Iterator[Line]:
         yield "", f"broken: {_counts(report.broken)}", "yellow"
     if report.warned:
         yield "", f"warned: {_counts(report.warned)}", ""
+    if report.amended:
+        yield "", f"amended: {_counts(report.amended)}", ""
+    for label, why in islice(report.unamended.items(), MOST_NAMED):
+        yield "", f"{label} is not applied: {why}", "yellow"
     if report.cases:
         records = sum(one.rows for one in report.cases)
         text = f"{counted(len(report.cases), 'case')} open, {counted(records, 'record')}"

@@ -7,6 +7,7 @@ from opsintel_dagster.cli.wording import counted
 from opsintel_dagster.errors import OpsintelError, SettingsError
 from opsintel_dagster.handoff import open_receiver
 from opsintel_dagster.ledger import bindings
+from opsintel_dagster.orchestration import keeping
 from opsintel_dagster.orchestration.compiled import Compiled
 from opsintel_dagster.orchestration.installation import Installation
 from opsintel_dagster.orchestration.intake import open_arrival_source
@@ -37,6 +38,7 @@ def look_at_outcome(
         if f"handoff.{route}" not in missing:
             yield _receiver(compiled, installation, route)
     yield from _notices(compiled.outcome, missing)
+    yield from _amendments(compiled, installation)
 
 
 def _name(compiled: Compiled, installation: Installation) -> Iterator[Diagnosis]:
@@ -54,6 +56,25 @@ def _name(compiled: Compiled, installation: Installation) -> Iterator[Diagnosis]
             reason=f"belongs to code location {owner!r} in this ledger, and is declared by "
             f"{compiled.location!r}",
             fix=f"Rename one, or run `opsintel release {compiled.name}` if {owner!r} is gone.",
+        )
+
+
+def _amendments(compiled: Compiled, installation: Installation) -> Iterator[Diagnosis]:
+    """Decisions that were kept and do nothing now."""
+    try:
+        if not installation.ledger.exists() or not installation.ledger.is_current():
+            return
+        with installation.ledger.read() as connection:
+            found = keeping.idle(keeping.in_force(connection, compiled))
+    except OpsintelError:
+        return  # the ledger has a diagnosis of its own
+    for number, why in found.items():
+        command = f"opsintel amendments retire {compiled.name} {number} --reason TEXT"
+        yield Diagnosis(
+            culprit=f"{compiled.name}, amendment {number}",
+            reason=f"is not applied: {why}",
+            fix=f"If it is needed no more: {command}",
+            is_advice=True,
         )
 
 

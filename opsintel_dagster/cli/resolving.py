@@ -1,15 +1,14 @@
 """`opsintel cases resolve`, `assign`, `snooze`: what somebody answers to a case."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import typer
 from pydantic import TypeAdapter, ValidationError
 from rich.text import Text
 
+from opsintel_dagster.cli.answers import Answer
 from opsintel_dagster.cli.casebook import CaseView, find_case
 from opsintel_dagster.cli.console import answers, write_json
 from opsintel_dagster.cli.opened import opened_ledger
@@ -22,66 +21,10 @@ from opsintel_dagster.orchestration.decisions import Decided, Preview
 from opsintel_dagster.orchestration.declarations import chosen, load_outcomes, module_name
 from opsintel_dagster.orchestration.edits import Edited
 from opsintel_dagster.orchestration.installation import Installation
+from opsintel_dagster.orchestration.keeping import named
 from opsintel_dagster.outcome.durations import DurationError, parse_duration
 from opsintel_dagster.outcome.names import Owner
 from opsintel_dagster.settings import Settings
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What is to be done: exactly one kind of decision, as the options say."""
-
-    kind: DecisionKind
-    values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    file: Path | None = None
-
-    @classmethod
-    def read(
-        cls,
-        *,
-        discards: bool,
-        accepts: bool,
-        replays: bool,
-        sets: Sequence[str],
-        file: Path | None,
-    ) -> Self:
-        """One of the options, or the command is misused.
-
-        Raises:
-            typer.BadParameter: there is none, or more than one.
-        """
-        wanted = [
-            kind
-            for kind, is_asked in (
-                (DecisionKind.DISCARD, discards),
-                (DecisionKind.ACCEPT, accepts),
-                (DecisionKind.REPLAY, replays),
-                (DecisionKind.REPAIR, bool(sets)),
-                (DecisionKind.REPAIR, file is not None),
-            )
-            if is_asked
-        ]
-        if len(wanted) != 1:
-            message = "write exactly one of --discard, --accept, --replay, --set and --file"
-            raise typer.BadParameter(message)
-        return cls(wanted[0], _value_map(sets), file)
-
-
-def _value_map(sets: Sequence[str]) -> dict[str, dict[str, str]]:
-    values: dict[str, dict[str, str]] = {}
-    for text in sets:
-        parts = text.split("=")
-        if len(parts) != 3 or not parts[0]:
-            message = (
-                f"`{text}` is not COLUMN=OLD=NEW, such as `dest='PHL '=PHL`; values with = in them "
-                "are repaired by an edited export (--file)"
-            )
-            raise typer.BadParameter(message)
-        column, old, new = parts
-        if old == new:
-            raise typer.BadParameter(f"`{text}` changes nothing")
-        values.setdefault(column, {})[old] = new
-    return values
 
 
 def resolve(
@@ -114,15 +57,15 @@ def resolve(
     decided = None
     with Installation.open(settings) as installation:
         edits = _edits(installation, one, answer)
-        arguments = {"values": answer.values} if answer.values else {}
         shown = decisions.preview(
             installation,
             compiled,
             one.case,
             answer.kind,
-            arguments=arguments,
+            arguments=answer.arguments,
             edits=edits,
             revision=revision,
+            keeps=answer.keeps,
         )
         if shown.plan.problems:
             raise EditsRefused(one.name, shown.plan.problems)
@@ -137,9 +80,10 @@ def resolve(
                 actor=actor or user(),
                 now=datetime.now(UTC),
                 reason=reason,
-                arguments=arguments,
+                arguments=answer.arguments,
                 edits=edits,
                 previewed=shown,
+                keeps=answer.keeps,
             )
     if as_json:
         write_json({**_document(one, answer.kind, shown), **_decision(decided)})
@@ -238,6 +182,13 @@ def _lines(kind: DecisionKind, shown: Preview) -> Iterator[tuple[str, str]]:
     stay = plan.rows - plan.leave
     if stay:
         yield "would stay", f"{stay:,}" + (f": {_counts(plan.staying or {})}").rstrip(": ")
+    yield from _from_then_on(shown)
+
+
+def _from_then_on(shown: Preview) -> Iterator[tuple[str, str]]:
+    """What is kept, and, one day, what a simulation says it would have done to past arrivals."""
+    if shown.amendments:
+        yield "from now on", f"as {named(shown.amendments)}, until somebody retires it"
 
 
 def _counts(counts: Mapping[str, int]) -> str:
@@ -257,6 +208,7 @@ def _document(one: CaseView, kind: DecisionKind, shown: Preview) -> dict[str, An
         "other_cases": plan.others or {},
         "stay": plan.staying or {},
         "stopped": shown.stopped,
+        "amendments": list(shown.amendments),
         "refusal": plan.refusal,
     }
 
@@ -271,8 +223,10 @@ def _say(one: CaseView, decided: Decided) -> None:
     if decided.result is not None:
         answers().print(f"{one.name}: {decided.result}", soft_wrap=True)
         return
+    kept = f" It is kept as {named(decided.amendments)}." if decided.amendments else ""
     answers().print(
-        f"Decided. The next drain carries it out; to have it now: opsintel drain {one.outcome}",
+        f"Decided.{kept} The next drain carries it out; to have it now: opsintel drain "
+        f"{one.outcome}",
         soft_wrap=True,
     )
 

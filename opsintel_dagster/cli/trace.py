@@ -22,6 +22,7 @@ from opsintel_dagster.cli.wording import (
     source_values,
 )
 from opsintel_dagster.ledger import bindings
+from opsintel_dagster.ledger.decisions import DECISION
 from opsintel_dagster.settings import Settings
 from opsintel_dagster.store import Store
 
@@ -171,14 +172,14 @@ def _passage_lines(passage: Passage, pii: Collection[str]) -> Iterator[tuple[str
         yield label, f"{moment(passage.claimed_at)}, batch {short(passage.batch)}"
         if passage.replayed:
             yield "", passage.replayed
-        for name, (before, after) in _amended(passage.amended, pii).items():
-            yield "amended", f"{shown_values({name: before})} → {shown_values({name: after})}"
+        yield from _amended_lines(passage, pii)
         if passage.accepted:
             yield "accepted", f"in spite of {', '.join(passage.accepted)}"
         if passage.kind == "discard":
             return
     else:
         yield "batch", f"{short(passage.batch)}, {passage.state}"
+        yield from _amended_lines(passage, pii)
     yield "verified", _verdict_line(passage)
     if passage.route:
         rule = f", by rule {passage.route_rule}" if passage.route_rule else ""
@@ -188,6 +189,13 @@ def _passage_lines(passage: Passage, pii: Collection[str]) -> Iterator[tuple[str
         yield from _delivery_lines(passage.delivery)
     if passage.obstacle:
         yield "waits", passage.obstacle
+
+
+def _amended_lines(passage: Passage, pii: Collection[str]) -> Iterator[tuple[str, str]]:
+    for name, (before, after) in _amended(passage.amended, pii).items():
+        who = passage.amended_by.get(name, DECISION)
+        by = "" if who == DECISION else f", by {who}"
+        yield "amended", f"{shown_values({name: before})} → {shown_values({name: after})}{by}"
 
 
 def _verdict_line(passage: Passage) -> str:

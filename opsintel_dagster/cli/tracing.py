@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, select
 
 from opsintel_dagster.cli.searching import Found
 from opsintel_dagster.healing.bisection import rows_of
-from opsintel_dagster.ledger import arrivals, batches, deliveries
+from opsintel_dagster.ledger import amendments, arrivals, batches, deliveries
 from opsintel_dagster.ledger.arrivals import ArrivalState
 from opsintel_dagster.ledger.batches import BatchKind, BatchState, Role
 from opsintel_dagster.ledger.deliveries import DeliveryState
@@ -52,8 +52,9 @@ class Passage:
 
     `verdict` is `kept`, `quarantined`, `unrouted`, `unchanged` or `discarded`; None while the
     batch waits to be judged, `obstacle` says why. A replay tells in `replayed` which rows it is
-    about, and why; `amended` are values somebody repaired, before and after, `accepted` the rules
-    in spite of which somebody let the record go on.
+    about, and why; `amended` are values that were changed before the verdict, before and after,
+    `amended_by` what changed them, `accepted` the rules in spite of which somebody let the record
+    go on.
     """
 
     batch: str
@@ -63,6 +64,7 @@ class Passage:
     declaration: str
     replayed: str | None = None
     amended: Mapping[str, tuple[Any, Any]] = field(default_factory=dict, repr=False)
+    amended_by: Mapping[str, str] = field(default_factory=dict)
     accepted: tuple[str, ...] = ()
     verdict: str | None = None
     verified_at: datetime | None = None
@@ -147,6 +149,8 @@ class Tracer:
         times = self._times(batch_id)
         bad = rows[Role.QUARANTINE] or rows[Role.UNROUTED] or rows[Role.REFUSED]
         routed = rows[Role.ROUTED] or rows[Role.UNCHANGED] or {}
+        judged = rows[Role.VERIFIED] or rows[Role.UNCHANGED] or {}
+        amended, amended_by = self._amended(found, moved, judged)
         return Passage(
             batch=batch_id,
             kind=row.kind,
@@ -156,9 +160,8 @@ class Tracer:
             replayed=next(
                 (times[kind].reason for kind in ("replayed", "discarded") if kind in times), None
             ),
-            amended={
-                name: (found.raw.get(name), moved.get(name)) for name in moved.get("_amended") or ()
-            },
+            amended=amended,
+            amended_by=amended_by,
             accepted=tuple(moved.get("_accepted") or ()),
             verdict="discarded" if row.kind == BatchKind.DISCARD else _verdict(rows),
             verified_at=times["verified"].at if "verified" in times else None,
@@ -171,6 +174,31 @@ class Tracer:
             closed_at=row.closed_at,
             obstacle=row.failure or row.waits_for,
         )
+
+    def _amended(
+        self, found: Found, moved: Mapping[str, Any], judged: Mapping[str, Any]
+    ) -> tuple[dict[str, tuple[Any, Any]], dict[str, str]]:
+        """Values before and after, by column, and what changed them."""
+        values = {
+            name: (found.raw.get(name), moved.get(name)) for name in moved.get("_amended") or ()
+        }
+        by = {}
+        for change in judged.get("_amended_by") or ():
+            name = change["column"]
+            called = f"; the source calls it {change['source']}"
+            by[name] = self._who(change["by"]) + ("" if change["source"] == name else called)
+            if name not in values:
+                before = moved.get(change["source"], found.raw.get(change["source"]))
+                values[name] = (before, judged.get(name))
+        return values, by
+
+    def _who(self, label: str) -> str:
+        """An amendment, with who kept it."""
+        number = label.removeprefix("amendment ")
+        if not number.isdecimal():
+            return label
+        row = amendments.find(self.connection, self.outcome, int(number))
+        return label if row is None else f"{label}, kept by {row.actor}"
 
     def _row_in(self, batch_id: str, role: Role, found: Found) -> dict[str, Any] | None:
         for file in batches.files_of(self.connection, batch_id, role):

@@ -88,7 +88,9 @@ def keep(
     case_id: str | None = None,
     decision_id: str | None = None,
 ) -> int | None:
-    """Keep something as an amendment; returns its number, or None if it is kept already.
+    """Keep something as an amendment; returns its number.
+
+    None if the same is kept already, or somebody else keeps one at this moment.
 
     It is an entry; the touch is the decision that it belongs to, or this where there is none.
     """

@@ -33,6 +33,9 @@ from opsintel_dagster.ledger.tables import UtcDateTime, case, metadata
 AMENDMENTS = "amendments"
 """The argument of a decision that was kept: the numbers of its amendments."""
 
+DECISION = "decision"
+"""What a row says that was changed, or sent somewhere, by a decision that was made once."""
+
 DEFAULT = "default"
 """The actor of what is done when nobody has answered in time."""
 

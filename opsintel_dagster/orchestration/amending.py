@@ -12,6 +12,7 @@ from typing import Final
 import polars as pl
 from polars.exceptions import ColumnNotFoundError, PolarsError
 
+from opsintel_dagster.ledger.decisions import DECISION
 from opsintel_dagster.orchestration.changed_cells import AMENDED, cast_text, typed
 from opsintel_dagster.orchestration.renaming import Renames
 from opsintel_dagster.outcome import Amendment, Rename, Repair, Reroute, Route
@@ -22,7 +23,6 @@ from opsintel_dagster.store import as_text
 AMENDED_BY: Final = "_amended_by"
 """What changed them: `column`, `source` (what the source calls it) and `by`, a list of each."""
 
-DECISION: Final = "decision"
 _RECORD: Final = ["_arrival", "_row"]
 _CHANGE: Final = {"column": pl.String(), "source": pl.String(), "by": pl.String()}
 _CHANGES: Final = pl.Schema({"_arrival": pl.String(), "_row": pl.Int64(), **_CHANGE})

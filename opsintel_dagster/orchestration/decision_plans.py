@@ -12,8 +12,8 @@ from typing import Any, Final
 import polars as pl
 
 from opsintel_dagster.ledger.cases import OTHER_CAUSES
-from opsintel_dagster.ledger.decisions import AMENDMENTS, DecisionKind
-from opsintel_dagster.orchestration.amending import DECISION, Amending, InForce
+from opsintel_dagster.ledger.decisions import AMENDMENTS, DECISION, DecisionKind
+from opsintel_dagster.orchestration.amending import Amending, InForce
 from opsintel_dagster.orchestration.case_rows import CaseRows
 from opsintel_dagster.orchestration.changed_cells import AMENDED, added, typed
 from opsintel_dagster.orchestration.compiled import HOLDING_RULES, Compiled

@@ -27,6 +27,7 @@ from opsintel_dagster.orchestration.troubles import dependencies_of
 from opsintel_dagster.outcome import Amendment
 
 NEEDS_REASON: Final = (DecisionKind.DISCARD, DecisionKind.ACCEPT)
+_KEPT_AT_ONCE: Final = "somebody else has kept a decision at the same moment; decide once more"
 _NO_ARGUMENTS: Final[Mapping[str, Any]] = {}
 
 
@@ -275,7 +276,7 @@ def _keep(
         now=now,
     )
     if why or numbers is None:
-        raise DecisionRefused(_told(case), why or "somebody else kept the same a moment ago")
+        raise DecisionRefused(_told(case), why or _KEPT_AT_ONCE)
     decisions.kept_as(connection, identity, numbers)
     return numbers
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from opsintel_dagster.outcome.amendments import Rename, Repair
 from opsintel_dagster.outcome.declaration import Outcome
 from opsintel_dagster.outcome.durations import format_duration
 from opsintel_dagster.outcome.environment import shown
@@ -42,6 +43,7 @@ def describe(
         outcome.description.strip(),
         _correct(outcome, tuple(rules or ())),
         _failure_modes(outcome, rules or {}),
+        _amendments(outcome),
         _routes(outcome, routes),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
@@ -135,6 +137,22 @@ def _remedy(mode: FailureMode) -> str:
         return told
     clock = f"answered within {format_duration(mode.answer_within)}"
     return f"{told}; {clock}" + (f", else: {mode.default}" if mode.default else "")
+
+
+def _amendments(outcome: Outcome) -> str:
+    """What is changed before the verdict; values are counted, since some may be personal."""
+    lines = []
+    for one in outcome.amendments:
+        if isinstance(one, Repair):
+            count = f"other values instead of {len(one.values)}"
+            said = f"{_code(one.column)}: {_code(one.expression) if one.expression else count}"
+            lines.append(said + (f", where {_code(one.when)}" if one.when else ""))
+        elif isinstance(one, Rename):
+            lines += [f"column {_code(new)} is {_code(name)}" for new, name in one.columns.items()]
+        else:
+            lines.append(f"to {_code(one.to)}, where {_code(one.when)}, before all routes")
+    head = ["### What is amended first", ""] if lines else []
+    return "\n".join([*head, *(f"- {line}" for line in lines)])
 
 
 def _routes(outcome: Outcome, routes: Sequence[Route] | None) -> str:

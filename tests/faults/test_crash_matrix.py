@@ -1,8 +1,9 @@
 """kill -9 at every named point of a drain, then a rerun: nothing lost, nothing twice.
 
 The drain that is killed has everything to do that a drain can have: a new file to claim, rows of
-an earlier one to replay because the register gained their depot or somebody repaired them, and all
-to judge, route and deliver to a table and to a folder; and a record that the table refuses.
+an earlier one to replay because the register gained their depot or somebody repaired them, once or
+from then on, and all to judge, route and deliver to a table and to a folder; and a record that the
+table refuses.
 """
 
 import signal
@@ -17,6 +18,7 @@ from sqlalchemy import select
 
 from opsintel_dagster.crashpoints import CRASH_POINTS
 from opsintel_dagster.ledger import cases
+from opsintel_dagster.ledger.amendments import amendment
 from opsintel_dagster.ledger.decisions import DecisionKind, decision
 from opsintel_dagster.ledger.tables import batch, delivery, lease, metadata
 from opsintel_dagster.orchestration.decisions import decide
@@ -26,6 +28,7 @@ AT_THE_GATE = [
     ("P1", "HAM", 2.5, "fragile"),
     ("P3", "XXX", 1.0, None),
     ("P4", "BER", 1.0, None),
+    ("P9", "BER", 3.0, None),
     ("Q1", "HAM", 3.0, None),
 ]
 TWICE = [point for point in CRASH_POINTS if point.split(".")[0] in ("verify", "route", "deliver")]
@@ -44,15 +47,20 @@ def operation(database_url: str, tmp_path: Path) -> Iterator[Operation]:
     ready.drop("depots", "depots.csv", MORE_DEPOTS)
     ready.drain("depots")
     ready.refuse("gate_queue", "Q5")
-    decide(
-        ready.installation,
-        ready.compiled["parcels"],
-        cases.case_id("parcels", "bad_weight"),
-        DecisionKind.REPAIR,
-        arguments={"values": {"weight": {"-1": "1"}}},
-        actor="kim",
-        now=datetime.now(UTC),
-    )
+    for mode, column, values, keeps in (
+        ("bad_weight", "weight", {"-1": "1"}, True),
+        ("unmapped", "parcel", {"": "P9"}, False),
+    ):
+        decide(
+            ready.installation,
+            ready.compiled["parcels"],
+            cases.case_id("parcels", mode),
+            DecisionKind.REPAIR,
+            arguments={"values": {column: values}},
+            actor="kim",
+            now=datetime.now(UTC),
+            keeps=keeps,
+        )
     ready.drop("parcels", "day2.csv", DAY_TWO)
     yield ready
     ready.close()
@@ -66,16 +74,17 @@ def assert_everything_is_in_its_place_once(operation: Operation) -> None:
     assert law is not None
     assert law.problems == ()
     assert law.holds
-    assert (law.received, law.delivered, law.no_action) == (14, 6, 2)
-    assert (law.open, law.in_flight) == (6, 0)
+    assert (law.received, law.delivered, law.no_action) == (14, 7, 2)
+    assert (law.open, law.in_flight) == (5, 0)
     assert operation.table("gate_queue") == AT_THE_GATE
     assert sorted(operation.files("out/freight")["parcel"]) == ["P2", "Q2"]
     with operation.installation.ledger.read() as connection:
         assert set(connection.execute(select(batch.c.state)).scalars()) == {"closed"}
         states = sorted(connection.execute(select(delivery.c.state)).scalars())
-        assert states == [*["confirmed"] * 8, "refused", "split"]
+        assert states == [*["confirmed"] * 9, "refused", "split"]
         assert cases.open_rows_by_rule(connection, "parcels")["refused"] == 1
-        assert connection.execute(select(decision.c.state)).scalars().all() == ["executed"]
+        assert connection.execute(select(decision.c.state)).scalars().all() == ["executed"] * 2
+        assert connection.execute(select(amendment.c.fired)).scalars().all() == [1]
 
 
 @pytest.mark.parametrize(

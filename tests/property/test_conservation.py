@@ -23,7 +23,7 @@ from sqlalchemy import select
 from opsintel_dagster import crashpoints
 from opsintel_dagster.crashpoints import CRASH_POINTS
 from opsintel_dagster.errors import DecisionRefused, ReferenceDown
-from opsintel_dagster.ledger import cases, decisions
+from opsintel_dagster.ledger import amendments, cases, decisions
 from opsintel_dagster.ledger.decisions import DecisionKind
 from opsintel_dagster.ledger.tables import arrival
 from opsintel_dagster.orchestration.decisions import decide
@@ -102,10 +102,16 @@ class Deploy:
 
 @dataclass(frozen=True)
 class Decide:
-    """Somebody answers a case, if there is one to be answered so."""
+    """Somebody answers a case, if there is one to be answered so, and may keep the answer."""
 
     failure_mode: str
     kind: DecisionKind
+    keeps: bool
+
+
+@dataclass(frozen=True)
+class Retire:
+    """What was kept first is applied no longer."""
 
 
 REPAIRS = {"values": {"weight": {"-1": "1", "heavy": "2"}, "depot": {"": "HAM", "XXX": "BER"}}}
@@ -134,6 +140,7 @@ decides = st.builds(
     st.sampled_from(
         [DecisionKind.DISCARD, DecisionKind.ACCEPT, DecisionKind.REPLAY, DecisionKind.REPAIR]
     ),
+    st.booleans(),
 )
 SOME_BAD = (
     *(Row("P1", "XXX", "1", False), Row("P2", "HAM", "-1", False), Row("P3", "BER", "55", False)),
@@ -145,7 +152,10 @@ beginnings = st.tuples(
 with_decisions = st.builds(
     lambda begun, rest: [*begun, *rest],
     beginnings,
-    st.lists(drops | decides | decides | runs | runs | registers | deploys, max_size=7),
+    st.lists(
+        drops | decides | decides | st.just(Retire()) | runs | runs | registers | deploys,
+        max_size=7,
+    ),
 )
 actions = st.lists(drops | drops | registers | runs | runs | deploys, min_size=2, max_size=10)
 
@@ -198,7 +208,15 @@ def answer(operation: Operation, action: Decide) -> None:
             actor="somebody",
             reason="so be it",
             now=datetime.now(UTC),
+            keeps=action.keeps,
         )
+
+
+def retire(operation: Operation) -> None:
+    with operation.installation.ledger.write() as connection:
+        for row in amendments.listing(connection, ["parcels"])[:1]:
+            told = {"actor": "somebody", "reason": "enough", "now": datetime.now(UTC)}
+            amendments.retire(connection, "parcels", row.number, **told)
 
 
 def perform(operation: Operation, action: Any) -> None:
@@ -215,6 +233,8 @@ def perform(operation: Operation, action: Any) -> None:
             deploy(operation, {"max_rows": action.max_rows, "max_files": action.max_files})
         case Decide():
             answer(operation, action)
+        case Retire():
+            retire(operation)
 
 
 @settings(

@@ -2,14 +2,18 @@
 
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import dagster as dg
 import pytest
 from project import Project
 
+from opsintel_dagster.cli.amendments import as_yaml
 from opsintel_dagster.errors import DeclarationError
 from opsintel_dagster.orchestration.instance import carried
+from opsintel_dagster.outcome import content_of
 
 
 @pytest.fixture
@@ -132,6 +136,24 @@ def test_templates_are_filled_in_and_other_texts_stay_texts(project, monkeypatch
     (compiled, *_) = (compiled for _, compiled in carried(repository))
     assert compiled.outcome.owner == "team:day"
     assert compiled.outcome.source.null_values == ("0", "None")
+
+
+def test_exported_amendments_are_pasted_as_they_are(project):
+    kept = [
+        {"kind": "repair", "column": "note", "values": {"0": "", "{{x}}": "{{ y }}", "no": "NO"}},
+        {"kind": "route", "to": "letters", "when": "amount > 3"},
+    ]
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    rows = [
+        SimpleNamespace(number=number, content=one, actor="kim", reason="a\n# b", kept_at=at)
+        for number, one in enumerate(kept, start=1)
+    ]
+    folder = project.scaffold("letters")
+    indented = "".join(f"  {line}\n" for line in as_yaml(rows).splitlines())
+    replace(folder, "attributes:\n", f"attributes:\n{indented}")
+    (compiled, *_) = (one for _, one in carried(load(project).get_repository_def()))
+    assert [content_of(one) for one in compiled.outcome.amendments] == kept
+    assert compiled.table.rules[0].name == "declared amendment 2"
 
 
 def test_a_subclass_changes_how_assets_look_and_what_surrounds_a_stage(project, monkeypatch):

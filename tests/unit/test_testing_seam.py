@@ -47,6 +47,19 @@ def test_the_law_holds_and_is_counted(day_one: Drained) -> None:
     assert not day_one.reports[-1].failures
 
 
+def test_declared_amendments_are_applied() -> None:
+    amendments = [
+        {"kind": "repair", "column": "depot", "values": {"XXX": "HAM"}},
+        {"kind": "route", "to": "freight", "when": "note = 'fragile'"},
+    ]
+    outcome = parcels(amendments=amendments)
+    drained = drain(outcome, {"day1.csv": DAY_ONE}, references={"depots": DEPOTS})
+    assert drained.delivered["gate"].rows() == [("P3", "HAM", 1.0, None)]
+    assert drained.delivered["freight"]["parcel"].to_list() == ["P1", "P2"]
+    assert drained.reports[0].verified.amended == {"declared amendment 1": 1}
+    assert drained.reports[0].routed.by_rule["declared amendment 2"] == 1
+
+
 def test_several_drains_go_on_where_the_last_one_stopped() -> None:
     drained = drain(parcels(), {"day1.csv": DAY_ONE}, references={"depots": DEPOTS})
     drained.refer("depots", MORE_DEPOTS)

@@ -36,6 +36,7 @@ def test_prose_owner_and_cost_do_not_change_it(declare: Any, change: dict[str, A
     [
         {"key": ["flight", "carrier"]},
         {"tolerance": 0.3},
+        {"amendments": [{"kind": "rename", "columns": {"line": "carrier"}}]},
         {"repeats": "hold"},
         {"source": {"kind": "files", "path": "inbox/*.csv", "null_values": ["NA"]}},
         {"failure_modes": []},
