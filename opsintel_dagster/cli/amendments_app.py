@@ -1,10 +1,11 @@
 """The commands of `opsintel amendments`: looking at decisions that were kept, and ending them."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from opsintel_dagster.cli.arguments import EPILOG, Actor, Json, exit_with
+from opsintel_dagster.cli.arguments import EPILOG, Actor, Json, Module, exit_with
 
 amendments = typer.Typer(
     help="Show decisions that were kept and are applied since, retire them, export them as code.",
@@ -35,6 +36,43 @@ def amendments_show(outcome: Outcome, number: Number, as_json: Json = False) -> 
     from opsintel_dagster.cli.amendments import show_amendment
 
     show_amendment(outcome, number, as_json=as_json)
+
+
+@amendments.command("add")
+def amendments_add(
+    outcome: Outcome,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", exists=True, dir_okay=False, help="YAML, as `export` and `learn` write."
+        ),
+    ],
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept.")],
+    actor: Actor = None,
+    is_sure: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    is_dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would change, and keep nothing.")
+    ] = False,
+    module: Module = None,
+    as_json: Json = False,
+) -> None:
+    """Keep amendments from a file, all of them or none.
+
+    Shows first what they would have changed on the history of the last 30 days.
+    """
+    from opsintel_dagster.cli.adding import add_amendments
+
+    is_kept = add_amendments(
+        outcome,
+        file,
+        reason=reason,
+        actor=actor,
+        is_sure=is_sure,
+        is_dry_run=is_dry_run,
+        module=module,
+        as_json=as_json,
+    )
+    exit_with(is_fine=is_kept or is_dry_run)
 
 
 @amendments.command("retire")

@@ -13,6 +13,7 @@ from opsintel_dagster.cli.casebook import CaseView, find_case
 from opsintel_dagster.cli.console import answers, write_json
 from opsintel_dagster.cli.opened import opened_ledger
 from opsintel_dagster.cli.release import user
+from opsintel_dagster.cli.simulated import brief, document, tried
 from opsintel_dagster.cli.wording import counted
 from opsintel_dagster.errors import EditsRefused
 from opsintel_dagster.ledger.decisions import DecisionKind
@@ -21,7 +22,8 @@ from opsintel_dagster.orchestration.decisions import Decided, Preview
 from opsintel_dagster.orchestration.declarations import chosen, load_outcomes, module_name
 from opsintel_dagster.orchestration.edits import Edited
 from opsintel_dagster.orchestration.installation import Installation
-from opsintel_dagster.orchestration.keeping import named
+from opsintel_dagster.orchestration.keeping import amendments_of, named
+from opsintel_dagster.orchestration.simulation import Simulation
 from opsintel_dagster.outcome.durations import DurationError, parse_duration
 from opsintel_dagster.outcome.names import Owner
 from opsintel_dagster.settings import Settings
@@ -69,8 +71,12 @@ def resolve(
         )
         if shown.plan.problems:
             raise EditsRefused(one.name, shown.plan.problems)
+        found = None
+        if shown.amendments and not shown.plan.refusal:
+            news = amendments_of(answer.kind, answer.arguments)
+            found = tried(installation, compiled, news, is_quiet=as_json)
         if not as_json:
-            _show(one, answer.kind, shown)
+            _show(one, answer.kind, shown, found)
         if not is_dry_run and (is_sure or shown.plan.refusal or _is_confirmed(answer.kind, one)):
             decided = decisions.decide(
                 installation,
@@ -86,7 +92,8 @@ def resolve(
                 keeps=answer.keeps,
             )
     if as_json:
-        write_json({**_document(one, answer.kind, shown), **_decision(decided)})
+        known = {} if found is None else {"simulation": document(found, compiled)}
+        write_json({**_document(one, answer.kind, shown), **known, **_decision(decided)})
     elif decided is not None:
         _say(one, decided)
     elif not is_dry_run:
@@ -156,15 +163,17 @@ def _is_confirmed(kind: DecisionKind, one: CaseView) -> bool:
     return typer.confirm(f"{kind} records of {one.name}?", err=True)
 
 
-def _show(one: CaseView, kind: DecisionKind, shown: Preview) -> None:
+def _show(one: CaseView, kind: DecisionKind, shown: Preview, found: Simulation | None) -> None:
     console = answers()
     about = f": {kind}, about {counted(shown.plan.rows, 'record')}"
     console.print(Text.assemble((one.name, "bold"), about), soft_wrap=True)
-    for label, text in _lines(kind, shown):
+    for label, text in _lines(kind, shown, found):
         console.print(Text.assemble((f"  {label:<12}", "dim"), text), soft_wrap=True)
 
 
-def _lines(kind: DecisionKind, shown: Preview) -> Iterator[tuple[str, str]]:
+def _lines(
+    kind: DecisionKind, shown: Preview, found: Simulation | None
+) -> Iterator[tuple[str, str]]:
     plan = shown.plan
     if shown.stopped:
         yield "stopped", f"{counted(shown.stopped, 'batch')} would be tried once more"
@@ -182,13 +191,10 @@ def _lines(kind: DecisionKind, shown: Preview) -> Iterator[tuple[str, str]]:
     stay = plan.rows - plan.leave
     if stay:
         yield "would stay", f"{stay:,}" + (f": {_counts(plan.staying or {})}").rstrip(": ")
-    yield from _from_then_on(shown)
-
-
-def _from_then_on(shown: Preview) -> Iterator[tuple[str, str]]:
-    """What is kept, and, one day, what a simulation says it would have done to past arrivals."""
     if shown.amendments:
         yield "from now on", f"as {named(shown.amendments)}, until somebody retires it"
+    if found is not None:
+        yield from brief(found)
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -11,6 +11,18 @@ from typer.testing import Result
 Run = Callable[..., Result]
 Answer = Callable[..., Any]
 
+PRIVATE = """
+import pandera.polars as pa
+from scenario import Parcel, depots, parcels
+from opsintel_dagster import build_defs
+
+
+class PrivateParcel(Parcel):
+    note: str = pa.Field(nullable=True, metadata={"pii": True})
+
+
+defs = build_defs([parcels(contract=PrivateParcel), depots()], location="tests")
+"""
 OTHERS = """
 import pandera.polars as pa
 from scenario import Parcel
@@ -91,11 +103,7 @@ def test_history_can_begin_later(answer: Answer) -> None:
 
 @pytest.mark.usefixtures("private")
 def test_personal_data_is_masked(root: Path, opsintel: Run) -> None:
-    (root / "definitions.py").write_text(
-        "from conftest import PrivateParcel\nfrom scenario import depots, parcels\n"
-        "from opsintel_dagster import build_defs\n"
-        "defs = build_defs([parcels(contract=PrivateParcel), depots()], location='tests')\n"
-    )
+    (root / "definitions.py").write_text(PRIVATE)
     (root / "routes.csv").write_text("to,when\nfreight,weight > 1\ngate,\n")
     for arguments in ([], ["--json"]):
         said = opsintel("simulate", "parcels", "--routes", "routes.csv", *arguments).stdout
