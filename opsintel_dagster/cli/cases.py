@@ -63,8 +63,7 @@ def list_cases(outcomes: list[str], *, with_closed: bool, as_json: bool) -> None
     for more, what in ((found.more_open, "open case"), (found.more_closed, "closed case")):
         if more:
             answers().print(f"… and {more:,} more {what}{'s' if more != 1 else ''}", style="dim")
-    how = "OUTCOME.FAILURE_MODE[:CAUSE], or the id below it"
-    answers().print(f"\nLook at one: opsintel cases show {how}", style="dim")
+    answers().print("\nLook at one: opsintel cases show OUTCOME.FAILURE_MODE or ID", style="dim")
 
 
 def show_case(name: str, *, rows: int, as_json: bool) -> None:

@@ -8,13 +8,14 @@ Where somebody decided about bad ones, they may have been delivered or left out,
 import contextlib
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scenario import HEADER, Operation, parcels
@@ -23,15 +24,30 @@ from sqlalchemy import select
 from opsintel_dagster import crashpoints
 from opsintel_dagster.crashpoints import CRASH_POINTS
 from opsintel_dagster.errors import DecisionRefused, ReferenceDown
-from opsintel_dagster.ledger import amendments, cases, decisions
+from opsintel_dagster.ledger import amendments, case_listing, decisions
+from opsintel_dagster.ledger.cases import CaseState
 from opsintel_dagster.ledger.decisions import DecisionKind
 from opsintel_dagster.ledger.tables import arrival
+from opsintel_dagster.orchestration import case_rows, causes
+from opsintel_dagster.orchestration.case_rows import CaseRows
 from opsintel_dagster.orchestration.decisions import decide
 from opsintel_dagster.orchestration.drain import Drain
 from opsintel_dagster.orchestration.reports import Conservation, Stage
 
 DEPOT_CODES = ("HAM", "BER", "XXX", "")
 WEIGHTS = ("1", "55", "0", "-1", "heavy", "")
+
+
+Per = str | tuple[str, ...] | None
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small() -> Iterator[None]:
+    """Few causes have a case of their own, and few rows are a part: each has several."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(causes, "CAUSES_KEPT", 2)
+        patched.setattr(case_rows, "PART_ROWS", 2)
+        yield
 
 
 class Killed(BaseException):
@@ -94,10 +110,11 @@ class Run:
 
 @dataclass(frozen=True)
 class Deploy:
-    """Other limits: batches are cut differently from here on."""
+    """Batches are cut differently from here on, and unknown depots are told apart otherwise."""
 
     max_rows: int
     max_files: int
+    per: Per = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +123,7 @@ class Decide:
 
     failure_mode: str
     kind: DecisionKind
+    nth: int
     keeps: bool
 
 
@@ -133,13 +151,19 @@ runs = st.builds(
     st.none() | st.sampled_from(CRASH_POINTS),
     st.integers(1, 2),
 )
-deploys = st.builds(Deploy, st.integers(1, 6), st.integers(1, 3))
+deploys = st.builds(
+    Deploy,
+    st.integers(1, 6),
+    st.integers(1, 3),
+    st.sampled_from([None, "file", ("depot",), ("depot", "weight")]),
+)
 decides = st.builds(
     Decide,
     st.sampled_from(["unknown_depot", "bad_weight", "unmapped"]),
     st.sampled_from(
         [DecisionKind.DISCARD, DecisionKind.ACCEPT, DecisionKind.REPLAY, DecisionKind.REPAIR]
     ),
+    st.integers(0, 4),
     st.booleans(),
 )
 SOME_BAD = (
@@ -186,7 +210,7 @@ def run(operation: Operation, action: Run) -> None:
         crashpoints.on_reached = None
 
 
-def deploy(operation: Operation, limits: dict[str, Any]) -> None:
+def deploy(operation: Operation, limits: dict[str, Any], per: Per = None) -> None:
     # A key repeats from file to file here: every record shall be delivered, so none is the key.
     # A route of another name makes it another declaration: what is open is judged again by it.
     routes = [
@@ -194,15 +218,26 @@ def deploy(operation: Operation, limits: dict[str, Any]) -> None:
         {"to": "gate", "when": "weight > 0"},
         {"to": "nowhere", "when": "weight = 0"},
     ]
-    operation.redeclare(operation.outcomes[0], parcels(key=[], batch=limits, routes=routes))
+    first, second = parcels().failure_modes
+    modes = [first.model_copy(update={"per": per}), second]
+    operation.redeclare(
+        operation.outcomes[0], parcels(key=[], batch=limits, routes=routes, failure_modes=modes)
+    )
 
 
 def answer(operation: Operation, action: Decide) -> None:
+    with operation.installation.ledger.read() as connection:
+        asked = case_listing.of_failure_mode(
+            connection, "parcels", action.failure_mode, CaseState.OPEN, limit=5
+        )
+    if not asked:
+        return
+    identity = asked[action.nth % len(asked)].id
     with contextlib.suppress(DecisionRefused, ReferenceDown):
         decide(
             operation.installation,
             operation.compiled["parcels"],
-            cases.case_id("parcels", action.failure_mode),
+            identity,
             action.kind,
             arguments=REPAIRS if action.kind is DecisionKind.REPAIR else {},
             actor="somebody",
@@ -230,7 +265,8 @@ def perform(operation: Operation, action: Any) -> None:
         case Run():
             run(operation, action)
         case Deploy():
-            deploy(operation, {"max_rows": action.max_rows, "max_files": action.max_files})
+            limits = {"max_rows": action.max_rows, "max_files": action.max_files}
+            deploy(operation, limits, action.per)
         case Decide():
             answer(operation, action)
         case Retire():
@@ -282,6 +318,7 @@ def follow(operation: Operation, script: Sequence[Any]) -> None:
         counted = law(operation)
         assert counted.problems == ()
         assert counted.holds, counted
+        assert_cases_have_their_rows(operation)
     for _ in range(3):
         operation.drain()
     with operation.installation.ledger.read() as connection:
@@ -296,6 +333,14 @@ def follow(operation: Operation, script: Sequence[Any]) -> None:
         assert_nothing_twice(operation, Counter(row.fate({"HAM"}) for row in came))
     else:
         assert_fates(operation, Counter(row.fate(register) for row in came))
+
+
+def assert_cases_have_their_rows(operation: Operation) -> None:
+    """Each open case finds as many rows in the files as the ledger counts for it."""
+    with operation.installation.ledger.read() as connection:
+        for case in case_listing.listing(connection, ["parcels"]):
+            parts = [*CaseRows.of(operation.installation, connection, case)]
+            assert sum(part.height for part in parts) == case.open_rows, case
 
 
 def assert_nothing_twice(operation: Operation, fates: Counter[str]) -> None:

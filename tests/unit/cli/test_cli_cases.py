@@ -7,6 +7,7 @@ import pytest
 from scenario import HEADER, MORE_DEPOTS, Operation
 from typer.testing import Result
 
+UNMAPPED = {"parcels.unmapped:readable", "parcels.unmapped:parcel.not_null"}
 Run = Callable[..., Result]
 Answer = Callable[..., Any]
 
@@ -14,7 +15,7 @@ Answer = Callable[..., Any]
 @pytest.mark.usefixtures("drained")
 def test_open_cases_are_listed_with_their_values(answer: Answer) -> None:
     cases = {case["name"]: case for case in answer("cases", "list")["cases"]}
-    assert set(cases) == {"parcels.unknown_depot", "parcels.bad_weight", "parcels.unmapped"}
+    assert set(cases) == {"parcels.unknown_depot", "parcels.bad_weight", *UNMAPPED}
     depot = cases["parcels.unknown_depot"]
     assert depot["values"] == {"XXX": 1, "YYY": 1}
     assert depot["rules"] == {"depot_known": 2, "weight.ge": 1}
@@ -50,7 +51,7 @@ def test_a_case_is_also_found_by_the_beginning_of_its_id(answer: Answer) -> None
 def test_an_unreadable_file_is_told_by_name(drained: Operation, answer: Answer) -> None:
     drained.drop("parcels", "broken.parquet", b"PAR1 nothing behind it")
     drained.drain()
-    case = answer("cases", "show", "parcels.unmapped")
+    case = answer("cases", "show", "parcels.unmapped:readable")
     assert case["unreadable"] == ["broken.parquet"]
     assert "replaced by a readable one" in case["closes_when"]
 
@@ -61,7 +62,7 @@ def test_a_case_says_why_a_file_or_line_could_not_be_read(
     drained.drop("parcels", "empty.csv", b"")
     drained.drop("parcels", "ragged.csv", f"{HEADER}P90,1\n".encode())
     drained.drain()
-    shown = opsintel("cases", "show", "parcels.unmapped", "--rows", "100").stdout
+    shown = opsintel("cases", "show", "parcels.unmapped:readable", "--rows", "100").stdout
     assert "empty.csv: empty: not even a header" in shown
     assert "ragged.csv line 2  readable (ragged)" in shown
 
@@ -72,12 +73,12 @@ def test_a_held_arrival_is_shown_with_its_rename_and_with_all_that_waits(
     rows = "".join(f"Q{row},HAM,{row}.5,\n" for row in range(1, 30))
     drained.drop("parcels", "renamed.csv", f"parcel,depot,Weight (kg),note\n{rows}")
     drained.drain()
-    shown = opsintel("cases", "show", "parcels.unmapped").stdout
+    shown = opsintel("cases", "show", "parcels.unmapped:arrival.columns").stdout
     assert "renamed.csv: weight seems to be called Weight (kg)" in shown
     assert "`weight` is `Weight (kg)` now" in shown
     assert "rename it in the contract" in shown
     assert "receivers: parcels.freight: parquet files in out/freight; parcels.gate" in shown
-    case = answer("cases", "show", "parcels.unmapped")
+    case = answer("cases", "show", "parcels.unmapped:arrival.columns")
     (held,) = case["held"]
     assert held["renames"][0]["now"] == "Weight (kg)"
     assert case["waiting_downstream"]["owners"] == "team:parcels"
@@ -113,6 +114,6 @@ def test_an_unknown_case_is_an_error_that_says_what_was_meant(opsintel: Run) -> 
 
 @pytest.mark.usefixtures("private")
 def test_sample_rows_are_masked(opsintel: Run) -> None:
-    shown = opsintel("cases", "show", "parcels.unmapped").stdout
+    shown = opsintel("cases", "show", "parcels.unmapped:readable").stdout
     assert "_text=***" in shown
     assert "P6,BER" not in shown

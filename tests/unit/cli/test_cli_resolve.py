@@ -172,10 +172,10 @@ def test_a_line_that_could_not_be_read_is_filled_in(
     drained: Operation, opsintel: Run, root: Path
 ) -> None:
     file = root / "lines.csv"
-    opsintel("cases", "export", "parcels.unmapped", str(file))
+    opsintel("cases", "export", "parcels.unmapped:readable", str(file))
     cells = {"parcel": "P6", "depot": "BER", "weight": "6"}
     edited(file, {"P6,BER": cells}, by="_text")
-    result = opsintel("cases", "resolve", "parcels.unmapped", "--file", str(file), "--yes")
+    result = opsintel("cases", "resolve", "parcels.unmapped:readable", "--file", str(file), "--yes")
     assert result.exit_code == 0, result.output
     drained.drain()
     assert ("P6", "BER", 6.0, None) in drained.table("gate_queue")
@@ -225,11 +225,15 @@ def test_personal_data_is_masked_in_an_export_and_a_mask_changes_nothing(
 ) -> None:
     (root / "definitions.py").write_text(PRIVATE_DEFINITIONS)
     masked, shown = root / "masked.csv", root / "shown.csv"
-    opsintel("cases", "export", "parcels.unmapped", str(masked))
-    opsintel("cases", "export", "parcels.unmapped", str(shown), "--show-personal-data")
+    opsintel("cases", "export", "parcels.unmapped:readable", str(masked))
+    opsintel("cases", "export", "parcels.unmapped:readable", str(shown), "--show-personal-data")
     assert "P6,BER" not in masked.read_text()
     assert "P6,BER" in shown.read_text()
-    result = opsintel("cases", "resolve", "parcels.unmapped", "--file", str(masked), "--yes")
+    result = opsintel(
+        "cases", "resolve", "parcels.unmapped:readable", "--file", str(masked), "--yes"
+    )
     assert "no row of the file was changed" in result.stderr
-    refused = opsintel("cases", "resolve", "parcels.unmapped", "--set", "note=a=b", "--yes")
+    refused = opsintel(
+        "cases", "resolve", "parcels.unmapped:readable", "--set", "note=a=b", "--yes"
+    )
     assert "personal data" in refused.stderr

@@ -41,7 +41,7 @@ def full(operation: Operation) -> Operation:
     decide(
         operation.installation,
         operation.compiled["parcels"],
-        cases.case_id("parcels", "unmapped"),
+        cases.case_id("parcels", "unmapped", "readable"),
         DecisionKind.DISCARD,
         actor="kim",
         reason="scrap",
