@@ -27,7 +27,8 @@ _NOTHING: Final = (
     "nothing closes {} by itself: give the failure mode a `replay_when`, or let the source take "
     "corrections (`same_name: correction`)"
 )
-UNROUTED: Final = "route.none"
+_UNROUTED: Final = "route.none"
+_BY_COLUMNS: Final = frozenset({"arrival.columns", "arrival.drift"})
 _DECIDES: Final = "somebody decides"
 _CHANGES: Final = "a changed declaration lets its records pass"
 
@@ -308,12 +309,14 @@ def _options(
     if records or row.facts.get("stopped"):
         options.append(("try again as it is", f"{command} --replay"))
     if records:
-        if UNROUTED in rules:
+        if _UNROUTED in rules:
             options.append(("send them somewhere", f"{command} --to ROUTE"))
         options += [
             ("take the new name", f"{command} --rename {one['now']}={one['column']}")
             for one in renames
         ]
+        if not renames and _BY_COLUMNS & rules.keys():
+            options.append(("take another name", f"{command} --rename NEW=COLUMN"))
         if any(obstacle(rule) is None for rule in rules):
             options.append(("deliver all the same", f"{command} --accept --reason TEXT"))
         options += [

@@ -182,11 +182,12 @@ class Tracer:
         values = {
             name: (found.raw.get(name), moved.get(name)) for name in moved.get("_amended") or ()
         }
-        by = {}
+        by: dict[str, str] = {}
         for change in judged.get("_amended_by") or ():
             name = change["column"]
-            called = f"; the source calls it {change['source']}"
-            by[name] = self._who(change["by"]) + ("" if change["source"] == name else called)
+            called = "" if change["source"] == name else f" (called {change['source']})"
+            who = self._who(change["by"]) + called
+            by[name] = f"{by[name]}; by {who}" if name in by else who
             if name not in values:
                 before = moved.get(change["source"], found.raw.get(change["source"]))
                 values[name] = (before, judged.get(name))

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Final
 
 import polars as pl
-from polars.exceptions import ColumnNotFoundError, PolarsError
+from polars.exceptions import PolarsError
 
 from opsintel_dagster.ledger.decisions import DECISION
 from opsintel_dagster.orchestration.changed_cells import AMENDED, cast_text, typed
@@ -67,10 +67,15 @@ class AmendedRows:
                 pl.col("column").alias("source"), pl.lit(DECISION).alias("by")
             )
             changes = pl.concat([decided, changes])
-        found = changes.group_by(_RECORD, maintain_order=True).agg(
-            pl.col("column").unique().sort().alias(AMENDED),
-            pl.struct(*_CHANGE).sort_by("column").alias(AMENDED_BY),
-        )
+        change = pl.struct(*_CHANGE)
+        if changes.select(pl.struct(_RECORD).is_unique().all()).item():  # grouping costs seconds
+            named, said = pl.concat_list("column"), pl.concat_list(change)
+            found = changes.select(*_RECORD, named.alias(AMENDED), said.alias(AMENDED_BY))
+        else:
+            found = changes.group_by(_RECORD, maintain_order=True).agg(
+                pl.col("column").unique().sort().alias(AMENDED),
+                change.sort_by("column").alias(AMENDED_BY),
+            )
         if SENT_TO in self.rows.columns:
             sent = self.rows.select(*_RECORD, SENT_TO).drop_nulls(SENT_TO)
             found = found.join(sent, on=_RECORD, how="full", coalesce=True)
@@ -220,9 +225,11 @@ def _worked_out(
 
     Raises:
         PolarsError: it cannot be worked out for these rows.
-        ConditionError: its condition says neither yes nor no.
+        ConditionError: it names a column that is not there, or says neither yes nor no.
     """
     column, dtype = repair.column, rows.schema[repair.column]
+    for text in (repair.expression, repair.when):
+        _refuse_missing(text, rows.columns)
     if repair.expression is None:
         wanted = _mapped(column, repair.values, dtype)
     else:
@@ -234,6 +241,13 @@ def _worked_out(
         raise ConditionError(f"`{repair.when}` is not true or false", "compare a column")
     chosen = pl.when(condition).then(wanted).otherwise(pl.col(column))
     return _tried(rows, chosen, column, failed, label)
+
+
+def _refuse_missing(text: str | None, columns: Sequence[str]) -> None:
+    roots = [] if text is None else parse_value(text).meta.root_names()
+    missing = [name for name in roots if name not in columns]
+    if missing:
+        raise ConditionError(f"the source brings no column `{missing[0]}`", "name one it brings")
 
 
 def _mapped(column: str, values: Mapping[str, str], dtype: pl.DataType) -> pl.Expr:
@@ -257,7 +271,7 @@ def _of_type(expression: pl.Expr, rows: pl.DataFrame, column: str) -> pl.Expr:
     """What the expression gives in the type of its column; what is none of it stays as it came.
 
     Raises:
-        PolarsError: it names a column that is not there, or makes no sense of its types.
+        PolarsError: it makes no sense of the types that its columns have.
     """
     dtype = rows.schema[column]
     given = rows.lazy().select(expression.alias(column)).collect_schema()[column]
@@ -283,8 +297,6 @@ def _tried(
         some = rows.slice(start, length)
         try:
             parts.append(some.with_columns(wanted.alias(column))[column])
-        except ColumnNotFoundError:
-            raise
         except PolarsError as error:
             failed[label] = _why(error)
             tries += 1
@@ -297,9 +309,7 @@ def _tried(
 
 
 def _why(error: PolarsError | ConditionError) -> str:
-    """What Polars says quotes the values it met; a column that is missing is no value."""
+    """In words of ours: what Polars says quotes the values it met."""
     if isinstance(error, ConditionError):
         return error.what
-    if isinstance(error, ColumnNotFoundError):
-        return f"the source brings no column {str(error).strip().splitlines()[0]}"
     return f"it fails on rows ({type(error).__name__})"

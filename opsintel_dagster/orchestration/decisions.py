@@ -79,10 +79,13 @@ def preview(
         seen = case.revision if revision is None else revision
         rows = CaseRows.of(installation, connection, case).seen_at(seen)
         now = keeping.in_force(connection, compiled)
-        why = _never(now, kind, arguments, keeps=keeps)
+        why = _never(kind, arguments, keeps=keeps)
         numbers: list[int] = []
-        if not why and keeps:
+        news: list[Amendment] = []
+        if not why and arguments and (keeps or kind is DecisionKind.REPAIR):
             news = _amendments(_told(case), kind, arguments)
+            why = _personal(now, news, keeps=keeps)
+        if not why and keeps:
             why = keeping.refusal(connection, now, news)
             if not why:
                 now, numbers = keeping.with_new(connection, now, news)
@@ -225,13 +228,16 @@ def snooze(
         )
 
 
-def _never(
-    compiled: Compiled, kind: DecisionKind, arguments: Mapping[str, Any], *, keeps: bool
-) -> str | None:
+def _personal(compiled: Compiled, news: Sequence[Amendment], *, keeps: bool) -> str | None:
+    columns = [column for one in news if (column := keeping.personal(compiled, one))]
+    if not columns:
+        return None
+    fix = "write it into the declaration, below `amendments`" if keeps else "edit an export"
+    return f"`{columns[0]}` is personal data, which the ledger keeps none of; {fix}"
+
+
+def _never(kind: DecisionKind, arguments: Mapping[str, Any], *, keeps: bool) -> str | None:
     """Why nobody can decide this, whatever the rows are."""
-    personal = compiled.contract.pii & {*arguments.get("values", ())}
-    if personal:
-        return f"`{min(personal)}` is personal data, which the ledger keeps none of; edit an export"
     if kind is DecisionKind.RENAME and not keeps:
         return "a rename is about the arrivals to come, too, and so is always kept"
     if not keeps:

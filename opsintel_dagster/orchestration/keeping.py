@@ -116,8 +116,7 @@ def refusal(connection: Connection, compiled: Compiled, news: Sequence[Amendment
         columns, handoff = compiled.contract.columns, outcome.handoff
         for problem in amendment_problems(one, columns, handoff, outcome.source):
             return f"{problem.what}; {problem.fix}"
-        why = _is_personal(compiled, one) or _is_said(connection, compiled, one)
-        if why:
+        if why := _is_said(connection, compiled, one):
             return why
     return None
 
@@ -224,24 +223,21 @@ def _active(connection: Connection, outcome: str) -> list[tuple[int, Amendment]]
     return [(int(one.label.rpartition(" ")[2]), one.amendment) for one in found]
 
 
-def _is_personal(compiled: Compiled, one: Amendment) -> str | None:
-    """Whether it would keep values of columns that are personal data."""
+def personal(compiled: Compiled, one: Amendment) -> str | None:
+    """The column of personal data whose values it would bring into the ledger."""
     pii = compiled.contract.pii
-    texts = []
+    texts: list[str | None] = []
     if isinstance(one, Repair):
         if one.values and one.column in pii:
-            return f"`{one.column}` is personal data, which the ledger keeps none of"
-        texts = [text for text in (one.expression, one.when) if text is not None]
+            return one.column
+        texts = [one.expression, one.when]
     elif isinstance(one, Reroute):
         texts = [one.when]
     for text in texts:
         try:
-            columns = pii & {*parse_value(text).meta.root_names()}
+            columns = pii & {*parse_value(text).meta.root_names()} if text else None
         except ConditionError:  # the checks say so
             continue
-        if columns and _TEXT.search(text):
-            return (
-                f"`{min(columns)}` is personal data, which the ledger keeps none of; write it into "
-                "the declaration, below `amendments`"
-            )
+        if text and columns and _TEXT.search(text):
+            return min(columns)
     return None

@@ -141,7 +141,7 @@ def test_templates_are_filled_in_and_other_texts_stay_texts(project, monkeypatch
 def test_exported_amendments_are_pasted_as_they_are(project):
     kept = [
         {"kind": "repair", "column": "note", "values": {"0": "", "{{x}}": "{{ y }}", "no": "NO"}},
-        {"kind": "route", "to": "letters", "when": "amount > 3"},
+        {"kind": "route", "to": "desk", "when": "amount > 3"},
     ]
     at = datetime(2026, 1, 1, tzinfo=UTC)
     rows = [

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -113,17 +114,51 @@ def test_options_that_do_not_go_together_say_what_to_write(
 
 
 def test_a_column_that_seems_renamed_is_taken_under_its_new_name(
-    drained: Operation, opsintel: Run
+    drained: Operation, opsintel: Run, answer: Answer
 ) -> None:
+    command = "opsintel cases resolve parcels.unmapped"
     drained.drop("parcels", "day2.csv", HEADER.replace("depot", "station") + "Q1,HAM,2,\n")
     drained.drain()
-    made = opsintel("cases", "resolve", "parcels.unmapped", "--rename", "station=depot", "--yes")
+    shown = answer("cases", "show", "parcels.unmapped")["options"]
+    assert ["take another name", f"{command} --rename NEW=COLUMN"] in shown
+    made = opsintel(
+        "cases", "resolve", "parcels.unmapped", "--rename", "station=depot", "--yes", "--as", "kim"
+    )
     assert "It is kept as amendment 1." in made.stdout, made.stderr
     drained.drain()
     assert ("Q1", "HAM", 2.0, None) in drained.table("gate_queue")
     traced = opsintel("trace", "parcels", "Q1").stdout
-    assert "the source calls it station" in " ".join(traced.split())
+    assert "by amendment 1, kept by kim (called station)" in " ".join(traced.split())
     assert "column station is depot" in opsintel("amendments", "list").stdout
+
+
+def test_records_that_no_route_takes_are_sent_once_and_then_always(
+    root: Path, operation: Operation, opsintel: Run, answer: Answer
+) -> None:
+    routes = [{"to": "freight", "when": "weight >= 30"}, {"to": "gate", "when": "weight >= 2"}]
+    definitions = (root / "definitions.py").read_text()
+    (root / "definitions.py").write_text(
+        definitions.replace("parcels()", f"parcels(routes={routes})")
+    )
+    operation.redeclare(depots(), parcels(routes=routes))
+    operation.begin()
+    operation.drop("parcels", "day2.csv", HEADER + "Q1,HAM,1,\n")
+    operation.drain()
+    case = "parcels.unmapped"
+    options = answer("cases", "show", case)["options"]
+    assert ["send them somewhere", f"opsintel cases resolve {case} --to ROUTE"] in options
+    assert opsintel("cases", "resolve", case, "--to", "gate", "--yes").exit_code == 0
+    operation.drain()
+    assert {"P7", "Q1"} <= {row[0] for row in operation.table("gate_queue")}
+    assert "to gate, by rule decision" in opsintel("trace", "parcels", "Q1").stdout
+    operation.drop("parcels", "day3.csv", HEADER + "R1,HAM,1,\n")
+    operation.drain()
+    kept = ("--to", "nowhere", "--when", "weight < 2", "--keep", "--yes", "--as", "kim")
+    made = opsintel("cases", "resolve", case, *kept)
+    assert "It is kept as amendment 1." in made.stdout, made.stderr
+    operation.drain()
+    assert "to nowhere, by rule amendment 1" in opsintel("trace", "parcels", "R1").stdout
+    assert "route to nowhere where weight < 2" in opsintel("amendments", "list").stdout
 
 
 def test_the_doctor_names_what_is_not_applied(drained: Operation, opsintel: Run) -> None:
@@ -155,10 +190,11 @@ def test_personal_data_is_not_kept(root: Any, opsintel: Run) -> None:
         ("--expression", "note=REPLACE(note, 'Smith', 'x')"),
         ("--expression", "weight=ABS(TRY_CAST(weight AS DOUBLE))", "--when", "note = 'Smith'"),
     ):
-        result = opsintel("cases", "resolve", WEIGHT, *options, "--keep", "--yes")
-        assert result.exit_code == 1
-        assert "`note` is personal data, which the ledger keeps none of" in result.stderr
-        assert "Smith" not in result.stderr + result.stdout
+        for kept in ((), ("--keep",)):
+            result = opsintel("cases", "resolve", WEIGHT, *options, *kept, "--yes")
+            assert result.exit_code == 1
+            assert "`note` is personal data, which the ledger keeps none of" in result.stderr
+            assert "Smith" not in result.stderr + result.stdout
 
 
 def test_an_amendment_reads_back_as_it_was_kept() -> None:
