@@ -193,7 +193,7 @@ class Drained:
 
     @property
     def quarantine(self) -> pl.DataFrame:
-        """Records in quarantine now: raw values, `_rules`, `_cause` (the failure mode), `_group`."""
+        """Records in quarantine now: raw values, `_rules`, and `_cause`, the failure mode."""
         return read(self.outcome.name, "quarantine", settings=self.settings).collect()
 
     @property
