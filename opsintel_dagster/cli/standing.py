@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, Select, func, select
 from opsintel_dagster.cli.wording import counted, moment
 from opsintel_dagster.ledger import law, standing
 from opsintel_dagster.ledger.batches import BatchKind, BatchState
+from opsintel_dagster.ledger.case_listing import is_in
 from opsintel_dagster.ledger.cases import CaseState
 from opsintel_dagster.ledger.tables import arrival, batch, batch_arrival, case, case_rows
 
@@ -127,8 +128,11 @@ def _open_cases() -> Select[Any]:
             func.count(case.c.id.distinct()).label("cases"),
             lying.label("records"),
         )
-        .outerjoin(case_rows, case_rows.c.case_id == case.c.id)
-        .where(case.c.state == CaseState.OPEN)
+        .outerjoin(
+            case_rows,
+            (case_rows.c.case_id == case.c.id) & (case_rows.c.rows > case_rows.c.resolved),
+        )
+        .where(is_in(CaseState.OPEN))
         .group_by(case.c.outcome)
     )
 

@@ -18,7 +18,7 @@ MOST_OPEN = 10_000
 """More open cases than that nobody looks through."""
 
 
-def _is(state: CaseState) -> ColumnElement[bool]:
+def is_in(state: CaseState) -> ColumnElement[bool]:
     """The state written into the statement: a partial index is not used for a parameter."""
     return case.c.state == literal_column(f"'{state}'")
 
@@ -37,7 +37,7 @@ def open_query(outcomes: Sequence[str] | None) -> Select[Any]:
     query = (
         select(case, lying.label("open_rows"))
         .outerjoin(case_rows, is_of_case)
-        .where(_is(CaseState.OPEN))
+        .where(is_in(CaseState.OPEN))
         .group_by(case.c.id)
         .order_by(lying.desc(), case.c.opened_at, case.c.id)
     )
@@ -61,7 +61,7 @@ def closed(
 def closed_queries(outcomes: Sequence[str] | None) -> Iterator[Select[Any]]:
     """What `closed` asks; one outcome after the other, since an index has each in order."""
     nothing: ColumnElement[int] = literal_column("0").label("open_rows")
-    query = select(case, nothing).where(_is(CaseState.CLOSED)).order_by(case.c.closed_at.desc())
+    query = select(case, nothing).where(is_in(CaseState.CLOSED)).order_by(case.c.closed_at.desc())
     if outcomes is None:
         yield query
     for name in outcomes or ():
@@ -74,7 +74,7 @@ def count_closed(connection: Connection, outcomes: Sequence[str] | None = None) 
 
 
 def _count(connection: Connection, state: CaseState, outcomes: Sequence[str] | None) -> int:
-    query = select(func.count()).where(_is(state))
+    query = select(func.count()).where(is_in(state))
     if outcomes is not None:
         query = query.where(case.c.outcome.in_(outcomes))
     return int(connection.execute(query).scalar_one())

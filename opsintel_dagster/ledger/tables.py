@@ -4,12 +4,14 @@ No table has a row per good record. Times are stored in UTC and come back aware.
 """
 
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     DateTime,
     Dialect,
     Float,
@@ -60,6 +62,14 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+
+def _partial(
+    name: str, where: ColumnElement[bool], *columns: Column[Any], is_unique: bool = False
+) -> None:
+    """An index of the rows for which something holds, in both databases."""
+    Index(name, *columns, unique=is_unique, sqlite_where=where, postgresql_where=where)
+
 
 outcome = Table(
     "opsintel_outcome",
@@ -162,25 +172,14 @@ batch = Table(
     UniqueConstraint("outcome", "closed_seq"),
     Index("ix_opsintel_batch_state", "outcome", "state", "seq"),
 )
-Index(
+_partial(
     "ix_opsintel_batch_outstanding",
+    batch.c.state != "closed",
     batch.c.outcome,
     batch.c.next_attempt_at,
-    sqlite_where=batch.c.state != "closed",
-    postgresql_where=batch.c.state != "closed",
 )
-Index(
-    "ix_opsintel_batch_decision",
-    batch.c.decision_id,
-    sqlite_where=batch.c.decision_id.is_not(None),
-    postgresql_where=batch.c.decision_id.is_not(None),
-)
-Index(
-    "ix_opsintel_batch_blocked",
-    batch.c.blocked_by,
-    sqlite_where=batch.c.blocked_by.is_not(None),
-    postgresql_where=batch.c.blocked_by.is_not(None),
-)
+_partial("ix_opsintel_batch_decision", batch.c.decision_id.is_not(None), batch.c.decision_id)
+_partial("ix_opsintel_batch_blocked", batch.c.blocked_by.is_not(None), batch.c.blocked_by)
 
 batch_arrival = Table(
     "opsintel_batch_arrival",
@@ -227,25 +226,9 @@ case = Table(
 )
 _is_open = case.c.state == literal_column("'open'")
 _is_closed = case.c.state == literal_column("'closed'")
-Index(
-    "ix_opsintel_case_open",
-    case.c.opened_at,
-    sqlite_where=_is_open,
-    postgresql_where=_is_open,
-)
-Index(
-    "ix_opsintel_case_closed",
-    case.c.closed_at,
-    sqlite_where=_is_closed,
-    postgresql_where=_is_closed,
-)
-Index(
-    "ix_opsintel_case_closed_of",
-    case.c.outcome,
-    case.c.closed_at,
-    sqlite_where=_is_closed,
-    postgresql_where=_is_closed,
-)
+_partial("ix_opsintel_case_open", _is_open, case.c.opened_at)
+_partial("ix_opsintel_case_closed", _is_closed, case.c.closed_at)
+_partial("ix_opsintel_case_closed_of", _is_closed, case.c.outcome, case.c.closed_at)
 
 case_rows = Table(
     "opsintel_case_rows",
@@ -262,12 +245,7 @@ case_rows = Table(
     Index("ix_opsintel_case_rows_arrival", "arrival_id"),
 )
 _is_lying = case_rows.c.rows > case_rows.c.resolved
-Index(
-    "ix_opsintel_case_rows_lying",
-    case_rows.c.case_id,
-    sqlite_where=_is_lying,
-    postgresql_where=_is_lying,
-)
+_partial("ix_opsintel_case_rows_lying", _is_lying, case_rows.c.case_id)
 
 delivery = Table(
     "opsintel_delivery",
@@ -311,12 +289,7 @@ attempt = Table(
     Index("ix_opsintel_attempt_batch", "batch_id"),
     Index("ix_opsintel_attempt_run", "run_id"),
 )
-Index(
-    "ix_opsintel_attempt_unsettled",
-    attempt.c.outcome,
-    sqlite_where=attempt.c.settled_at.is_(None),
-    postgresql_where=attempt.c.settled_at.is_(None),
-)
+_partial("ix_opsintel_attempt_unsettled", attempt.c.settled_at.is_(None), attempt.c.outcome)
 
 breaker = Table(
     "opsintel_breaker",
@@ -352,13 +325,7 @@ episode = Table(
     Column("acknowledged_by", String(200)),
     Index("ix_opsintel_episode_began", "outcome", "began_at"),
 )
-Index(
-    "uq_opsintel_episode_open",
-    episode.c.key,
-    unique=True,
-    sqlite_where=episode.c.over_at.is_(None),
-    postgresql_where=episode.c.over_at.is_(None),
-)
+_partial("uq_opsintel_episode_open", episode.c.over_at.is_(None), episode.c.key, is_unique=True)
 
 notice = Table(
     "opsintel_notice",
@@ -381,12 +348,7 @@ notice = Table(
     Index("ix_opsintel_notice_decided", "outcome", "decided_at"),
     Index("ix_opsintel_notice_episode", "episode_id", "owner"),
 )
-Index(
-    "ix_opsintel_notice_due",
-    notice.c.next_attempt_at,
-    sqlite_where=notice.c.next_attempt_at.is_not(None),
-    postgresql_where=notice.c.next_attempt_at.is_not(None),
-)
+_partial("ix_opsintel_notice_due", notice.c.next_attempt_at.is_not(None), notice.c.next_attempt_at)
 
 reference_use = Table(
     "opsintel_reference_use",

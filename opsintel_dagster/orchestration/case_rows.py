@@ -117,12 +117,12 @@ class CaseRows:
             yield from self._open(part)
 
     def _stretches(self, file: _File) -> Iterator[pl.DataFrame]:
+        scan = self.installation.store.scan([file.path])
+        is_mine = self._is_mine(scan.collect_schema().names())
         for start in range(0, file.rows, PART_ROWS):
-            scan = self.installation.store.scan([file.path])
-            names = scan.collect_schema().names()
             rows = (
                 scan.slice(start, PART_ROWS)
-                .filter(self._is_mine(names))
+                .filter(is_mine)
                 .with_columns(pl.lit(file.batch_id).alias("_from"))
                 .collect()
             )

@@ -34,10 +34,11 @@ def read(
         outcome: The outcome's name.
         stage: `arrivals`: every record as it came in, values as text where the source has text.
             `verified`: records that keep the contract, typed. `quarantine`: records that lie
-            there now, raw, with `_rules` and `_cause`, the failure mode. `routed`: verified
-            records with `_route` and `_route_rule`. `delivered`: the routed records that a
-            receiver confirmed. `current`: what the outcome says now, as rules of other outcomes
-            refer to it: contract columns only, corrections applied, one row a key.
+            there now, raw, with `_rules`, `_cause`, the failure mode, and `_group`, the cause
+            within it. `routed`: verified records with `_route` and `_route_rule`. `delivered`:
+            the routed records that a receiver confirmed. `current`: what the outcome says now, as
+            rules of other outcomes refer to it: contract columns only, corrections applied, one
+            row a key.
         settings: The installation; by default that of the environment.
 
     Raises:

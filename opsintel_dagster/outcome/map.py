@@ -94,7 +94,9 @@ def _correct(outcome: Outcome, rules: Sequence[str]) -> str:
 def _failure_modes(outcome: Outcome, rules: Mapping[str, str]) -> str:
     rows: list[tuple[str, ...]] = [
         (
-            _code(mode.name) + (f" {_line(mode.description)}" if mode.description else ""),
+            _code(mode.name)
+            + _apart(mode)
+            + (f" {_line(mode.description)}" if mode.description else ""),
             _some(mode.rules),
             _human_step(mode),
             _remedy(mode),
@@ -107,6 +109,14 @@ def _failure_modes(outcome: Outcome, rules: Mapping[str, str]) -> str:
         return ""
     head = ("failure mode", "rules", "a person today", "the system instead", "owner")
     return "### What may go wrong\n\n" + _table(head, rows)
+
+
+def _apart(mode: FailureMode) -> str:
+    """What each of its cases is about."""
+    if mode.per is None:
+        return ""
+    words = (mode.per,) if isinstance(mode.per, str) else mode.per
+    return f", a case per {', '.join(map(_code, words))}"
 
 
 def _unnamed(outcome: Outcome, rules: Mapping[str, str]) -> Iterator[tuple[str, ...]]:

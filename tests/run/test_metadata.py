@@ -35,10 +35,12 @@ def rows(count: int, text: str = "x") -> pl.DataFrame:
     )
 
 
-def open_case(failure_mode: str, values: dict[str, int]) -> OpenCase:
+def open_case(failure_mode: str, values: dict[str, int], cause: str = "") -> OpenCase:
     return OpenCase(
-        id="1",
+        id="0123456789abcdef",
+        name=f"o.{failure_mode}" + (f":{cause}" if cause else ""),
         failure_mode=failure_mode,
+        cause=cause,
         episode=1,
         owner="team:x",
         rows=3,
@@ -94,6 +96,22 @@ def test_offending_values_of_a_private_failure_mode_are_masked(private, is_shown
         VerifiedReport(outcome="o", cases=(case,)), pii=(), private_modes=private
     )
     assert ("Ada" in str(told["cases"])) is is_shown
+
+
+@pytest.mark.parametrize(
+    ("cause", "command"),
+    [
+        ("", "opsintel cases show o.depot`"),
+        ("AA · BB", "opsintel cases show 'o.depot:AA · BB'`"),
+        ("a | b", "opsintel cases show 0123456789ab`"),
+        ("long " * 40, "opsintel cases show 0123456789ab`"),
+    ],
+)
+def test_each_case_says_its_cause_and_the_command_to_look_at_it(cause, command):
+    case = open_case("depot", {}, cause)
+    told = quarantine_metadata(VerifiedReport(outcome="o", cases=(case,)), pii=(), private_modes=())
+    assert command in str(told["cases"].value)
+    assert len(str(told["cases"].value).splitlines()) == 3
 
 
 def test_cases_alone_are_a_warning_and_what_is_held_is_an_error():

@@ -116,13 +116,13 @@ def test_options_that_do_not_go_together_say_what_to_write(
 def test_a_column_that_seems_renamed_is_taken_under_its_new_name(
     drained: Operation, opsintel: Run, answer: Answer
 ) -> None:
-    command = "opsintel cases resolve parcels.unmapped"
+    command = "opsintel cases resolve parcels.unmapped:arrival.columns"
     drained.drop("parcels", "day2.csv", HEADER.replace("depot", "station") + "Q1,HAM,2,\n")
     drained.drain()
-    shown = answer("cases", "show", "parcels.unmapped")["options"]
+    shown = answer("cases", "show", "parcels.unmapped:arrival.columns")["options"]
     assert ["take another name", f"{command} --rename NEW=COLUMN"] in shown
     made = opsintel(
-        "cases", "resolve", "parcels.unmapped", "--rename", "station=depot", "--yes", "--as", "kim"
+        "cases", "resolve", "parcels.unmapped:arrival.columns", "--rename", "station=depot", "--yes", "--as", "kim"
     )
     assert "It is kept as amendment 1." in made.stdout, made.stderr
     drained.drain()
@@ -144,7 +144,7 @@ def test_records_that_no_route_takes_are_sent_once_and_then_always(
     operation.begin()
     operation.drop("parcels", "day2.csv", HEADER + "Q1,HAM,1,\n")
     operation.drain()
-    case = "parcels.unmapped"
+    case = "parcels.unmapped:route.none"
     options = answer("cases", "show", case)["options"]
     assert ["send them somewhere", f"opsintel cases resolve {case} --to ROUTE"] in options
     assert opsintel("cases", "resolve", case, "--to", "gate", "--yes").exit_code == 0

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from scenario import HEADER, MORE_DEPOTS, Operation
+from scenario import HEADER, MORE_DEPOTS, Operation, parcels
 from typer.testing import Result
 
 UNMAPPED = {"parcels.unmapped:readable", "parcels.unmapped:parcel.not_null"}
@@ -46,6 +46,62 @@ def test_a_case_shows_what_closes_it_and_some_records_with_file_and_line(
 def test_a_case_is_also_found_by_the_beginning_of_its_id(answer: Answer) -> None:
     whole = answer("cases", "show", "parcels.bad_weight")["case"]
     assert answer("cases", "show", whole[:10])["name"] == "parcels.bad_weight"
+
+
+@pytest.mark.usefixtures("drained")
+def test_a_name_without_its_cause_is_enough_where_one_case_fits(
+    opsintel: Run, answer: Answer
+) -> None:
+    result = opsintel("cases", "show", "parcels.unmapped")
+    assert result.exit_code == 1
+    assert "open ones are parcels.unmapped:parcel.not_null, parcels.unmapped:readable" in (
+        result.stderr.replace("\n", " ")
+    )
+    opsintel("cases", "resolve", "parcels.unmapped:readable", "--discard", "--reason", "x", "--yes")
+    opsintel("drain", "parcels")
+    assert answer("cases", "show", "parcels.unmapped")["cause"] == "parcel.not_null"
+    assert answer("cases", "show", "parcels.unmapped:readable")["state"] == "closed"
+
+
+def test_what_is_said_of_records_names_their_case(
+    drained: Operation, opsintel: Run, answer: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drained.refuse("gate_queue", "Q1")
+    drained.drop("parcels", "day2.csv", HEADER + "Q1,HAM,4,\n")
+    drained.drain()
+    name = "parcels.refused:gate: not this one"
+    assert answer("cases", "show", "parcels.refused")["name"] == name
+    shown = opsintel("cases", "show", name).stdout
+    assert f"opsintel cases resolve '{name}' --replay" in shown
+    assert "day2.csv line 2" in shown
+    assert "parcels.gate: table gate_queue" in shown  # what waits downstream
+    monkeypatch.setenv("COLUMNS", "60")
+    lines = opsintel("cases", "list").stdout.splitlines()
+    assert max(len(line) for line in lines) <= 60
+    identity = answer("cases", "show", name)["case"]
+    assert any(line.startswith(identity[:12]) for line in lines)
+    assert any("gate: not this one" in line for line in lines)
+
+
+def test_closed_cases_are_listed_up_to_a_number_that_is_said(
+    drained: Operation, opsintel: Run, answer: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("parcels.unknown_depot", "parcels.bad_weight"):
+        opsintel("cases", "resolve", name, "--discard", "--reason", "x", "--yes")
+    drained.drain()
+    monkeypatch.setattr("opsintel_dagster.cli.casebook.MOST_CASES", 3)
+    found = answer("cases", "list", "--all")
+    assert [case["state"] for case in found["cases"]] == ["open", "open", "closed"]
+    assert (found["more_open"], found["more_closed"]) == (0, 1)
+    assert "… and 1 more closed case" in opsintel("cases", "list", "--all").stdout
+    monkeypatch.setattr("opsintel_dagster.cli.casebook.MOST_CASES", 1)
+    assert answer("cases", "list")["more_open"] == 1
+
+
+def test_a_case_says_what_it_costs_while_it_is_open(operation: Operation, opsintel: Run) -> None:
+    operation.redeclare(operation.outcomes[0], parcels(cost_per_hour=4_200))
+    operation.begin()
+    assert "4,200 an hour, " in opsintel("cases", "show", "parcels.bad_weight").stdout
 
 
 def test_an_unreadable_file_is_told_by_name(drained: Operation, answer: Answer) -> None:

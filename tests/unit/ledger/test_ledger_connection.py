@@ -12,7 +12,14 @@ from alembic.migration import MigrationContext
 from sqlalchemy import insert, select, text
 
 from opsintel_dagster.errors import LedgerError
-from opsintel_dagster.ledger import Ledger, arrivals, bindings, migrations
+from opsintel_dagster.ledger import (
+    Ledger,
+    arrivals,
+    bindings,
+    case_listing,
+    cases,
+    migrations,
+)
 from opsintel_dagster.ledger.connection import HEAD_REVISION
 from opsintel_dagster.ledger.tables import entry, metadata
 
@@ -62,6 +69,32 @@ def test_a_ledger_of_before_keeps_its_arrivals(database_url: str) -> None:
             assert connection.dialect.has_table(connection, "opsintel_breaker")
             assert arrivals.sequence(connection, "o") == {"a": 1}
             assert arrivals.recent(connection, "o", 10) == []
+
+
+def test_a_ledger_of_before_keeps_its_cases(database_url: str) -> None:
+    with Ledger(database_url) as ledger:
+        with ledger.write() as connection:
+            config = Config()
+            config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "0005")
+            moment = "'2013-01-01 00:00:00'"
+            identity = cases.case_id("o", "unmapped")
+            connection.execute(
+                text(
+                    "INSERT INTO opsintel_case (id, outcome, failure_mode, episode, revision, "
+                    "state, owner, facts, opened_at, last_seen_at, tried_version) VALUES "
+                    f"('{identity}', 'o', 'unmapped', 1, 1, 'open', 'team:o', "
+                    f"'{{\"values\": {{}}}}', {moment}, {moment}, '{{}}')"
+                )
+            )
+        ledger.migrate()
+        with ledger.write() as connection:
+            cases.raise_case(connection, "o", "unmapped", owner="team:o", values={}, judged_by={})
+        with ledger.read() as connection:
+            [kept] = case_listing.listing(connection, ["o"])
+            assert (kept.id, kept.cause, kept.revision) == (identity, "", 2)
+            assert cases.name_of("o", kept.failure_mode, kept.cause) == "o.unmapped"
 
 
 def test_a_ledger_of_a_newer_version_is_refused_with_the_fix(database_url: str) -> None:

@@ -40,6 +40,7 @@ def test_prose_owner_and_cost_do_not_change_it(declare: Any, change: dict[str, A
         {"repeats": "hold"},
         {"source": {"kind": "files", "path": "inbox/*.csv", "null_values": ["NA"]}},
         {"failure_modes": []},
+        {"failure_modes": [{"name": "x", "rules": ["dest_known"], "per": "rule"}]},
         {"routes": [{"to": "nowhere"}]},
     ],
 )

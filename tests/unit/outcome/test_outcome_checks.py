@@ -38,6 +38,15 @@ def test_a_sound_declaration_has_no_findings(declare: Any, facts: Any) -> None:
             mode(remedy={"kind": "quarantine", "replay_when": "airport_registr"}),
             "looks anything up in `airport_registr`; write `airport_register`",
         ),
+        (
+            mode(per=["flght"]),
+            "[0].per[0]: the contract has no column `flght`; write `flight`",
+        ),
+        (mode(per=["flight", "carrier"]), "[0].per[1]: `carrier` is personal data, which names no"),
+        (
+            mode(rules=["arrival.tolerance"], per=["flight"]),
+            "[0].per: `arrival.tolerance` holds all rows of an arrival together",
+        ),
         ({"key": ["flght"]}, "key[0]: the contract has no column `flght`; write `flight`"),
         ({"key": [], "repeats": "hold"}, "repeats: `hold` asks whether a key was delivered"),
         ({"key": [], "repeats": "skip_equal"}, "repeats: `skip_equal` asks"),

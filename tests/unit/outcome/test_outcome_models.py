@@ -81,6 +81,26 @@ def test_a_declaration_cannot_be_changed(declare: Any) -> None:
         ({"contract": None}, "contract: there is no contract"),
         ({"key": ["a", "b", "a"]}, "key[2]: column `a` is named twice"),
         ({"key": ["_row"]}, "key[0]: `_row` begins with `_`"),
+        (
+            {"failure_modes": [{"name": "x", "rules": ["r"], "per": "airport"}]},
+            "failure_modes[0].per: `airport` is not one of the choices; write 'rule', 'file' or",
+        ),
+        (
+            {"failure_modes": [{"name": "x", "rules": ["r"], "per": ["a", "a"]}]},
+            "failure_modes[0].per[1]: column `a` is named twice",
+        ),
+        (
+            {"failure_modes": [{"name": "x", "rules": ["r"], "per": []}]},
+            "failure_modes[0].per: this is empty; write one",
+        ),
+        (
+            {
+                "failure_modes": [
+                    {"name": "x", "rules": ["r"], "per": "rule", "remedy": {"kind": "go_on"}}
+                ]
+            },
+            "failure_modes[0].per: `per` is about rows in quarantine, and these rows go on",
+        ),
         ({"key": "carrier"}, "key: `carrier` is not a list; write `[carrier]`"),
         ({"repeats": "skip"}, "write 'deliver', 'skip_equal' or 'hold'"),
         ({"source": {"path": "x"}}, "source: a mapping does not say its kind"),

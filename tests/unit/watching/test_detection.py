@@ -145,6 +145,24 @@ def test_what_is_known_of_an_outcome_says_what_is_wrong_and_what_to_do(
         assert one.detail
 
 
+def test_unanswered_cases_of_many_causes_are_one_notice_for_each_who_is_asked() -> None:
+    named = {"cause": "XXX", "name": "'parcels.bad_weight:XXX'"}
+    mine = [replace(CASE, **named, opened_at=ago(hours=30 + n)) for n in range(3)]
+    theirs = replace(CASE, cause="YYY", owner="team:other")
+    found = detect(seen(outcome(cases=(*mine, theirs, CASE))))
+    told = {one.subject: one for one in found}
+    assert set(told) == {"bad_weight", "bad_weight:team:scales", "bad_weight:team:other"}
+    many = told["bad_weight:team:scales"]
+    assert many.title.startswith("3 cases of parcels.bad_weight are unanswered, the oldest for")
+    assert many.detail.startswith("21 records in quarantine")
+    assert many.next_action == "`opsintel cases list parcels`"
+    assert (
+        told["bad_weight:team:other"].next_action == "`opsintel cases show parcels.bad_weight:YYY`"
+    )
+    (one,) = detect(seen(outcome(cases=(mine[0],))))
+    assert one.next_action == "`opsintel cases show 'parcels.bad_weight:XXX'`"
+
+
 OF_MACHINERY = [
     pytest.param({"sensors": (sensor(),)}, [], id="it ticks"),
     pytest.param(

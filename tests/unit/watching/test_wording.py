@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import pytest
 from watched import NOW, late, minutes
 
 from opsintel_dagster.watching import SymptomKind
@@ -18,8 +19,11 @@ FACTS = {
 ID = "0123456789abcdef0123456789abcdef"
 
 
-def test_it_says_what_is_broken_since_when_what_it_costs_what_was_tried_and_what_to_do() -> None:
-    symptom = late(kind=SymptomKind.CASE_OVERDUE, subject="parcels.unknown_depot")
+@pytest.mark.parametrize("subject", ["parcels.unknown_depot", "unknown_depot:team:parcels"])
+def test_it_says_what_is_broken_since_when_what_it_costs_what_was_tried_and_what_to_do(
+    subject: str,
+) -> None:
+    symptom = late(kind=SymptomKind.CASE_OVERDUE, subject=subject)
     message = told(symptom, FACTS, notice=ID, began_at=NOW, now=minutes(90.9))
     assert message == Message(
         "[parcels] 12 records are late",
