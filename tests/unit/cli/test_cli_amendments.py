@@ -122,7 +122,14 @@ def test_a_column_that_seems_renamed_is_taken_under_its_new_name(
     shown = answer("cases", "show", "parcels.unmapped:arrival.columns")["options"]
     assert ["take another name", f"{command} --rename NEW=COLUMN"] in shown
     made = opsintel(
-        "cases", "resolve", "parcels.unmapped:arrival.columns", "--rename", "station=depot", "--yes", "--as", "kim"
+        "cases",
+        "resolve",
+        "parcels.unmapped:arrival.columns",
+        "--rename",
+        "station=depot",
+        "--yes",
+        "--as",
+        "kim",
     )
     assert "It is kept as amendment 1." in made.stdout, made.stderr
     drained.drain()
