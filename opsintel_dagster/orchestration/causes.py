@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from opsintel_dagster.ledger import case_listing
 from opsintel_dagster.ledger.cases import CAUSES_KEPT, OTHER_CAUSES, About
 from opsintel_dagster.orchestration.compiled import HOLDING_RULES, Compiled
+from opsintel_dagster.outcome.names import CRASHED
 from opsintel_dagster.store import as_text
 
 FAILURE_MODE: Final = "_cause"
@@ -43,6 +44,9 @@ def with_causes(compiled: Compiled, rows: pl.DataFrame, files: Mapping[str, str]
     `files` names the file of each arrival.
     """
     said = _message(rows, compiled.contract.columns)
+    if compiled.contract.pii:  # a check that breaks down may say anything of the value it is at
+        is_crash = pl.col("_rules").list.contains(CRASHED)
+        said = pl.when(is_crash).then(said.str.extract(r"^([\w.]+)")).otherwise(said)
     return _told_apart(compiled, rows, "_rules", files, said)
 
 
@@ -89,7 +93,8 @@ def _told_apart(
         else:
             continue
         cause = pl.when(pl.col(FAILURE_MODE) == failure_mode).then(text).otherwise(cause)
-    return found.with_columns(cause.fill_null("").alias(GROUP))
+    text = cause.fill_null("").str.replace_all("\0", "\\x00", literal=True)  # PostgreSQL takes none
+    return found.with_columns(text.alias(GROUP))
 
 
 def _first_rule(

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pandera.polars as pa
 import polars as pl
 import pytest
-from scenario import DAY_ONE, DEPOTS, HEADER, MORE_DEPOTS, Operation, depots, parcels
+from scenario import DAY_ONE, DEPOTS, HEADER, MORE_DEPOTS, Operation, Parcel, depots, parcels
 from sqlalchemy import delete, func, insert, select, update
 
 from opsintel_dagster import crashpoints
@@ -22,6 +23,12 @@ from opsintel_dagster.orchestration.decisions import decide, preview
 from opsintel_dagster.outcome import Outcome
 
 KIND = DecisionKind
+
+
+class Private(Parcel):
+    note: str = pa.Field(nullable=True, metadata={"pii": True})
+
+
 Declare = Callable[..., Operation]
 
 
@@ -139,6 +146,24 @@ def test_ids_and_values_in_messages_do_not_split_cases(
     [group] = causes.with_causes(compiled, rows, {})["_group"]
     assert group == cause or (cause.endswith("…") and group.startswith(cause[:-2]))
     assert "Ada" not in group
+
+
+def test_what_breaks_down_over_personal_data_is_told_apart_by_its_kind_alone(
+    tmp_path: Path,
+) -> None:
+    compiled = Operation(tmp_path, (depots(), parcels(contract=Private))).compiled["parcels"]
+    rows = pl.DataFrame(
+        {"_arrival": ["a"], "_rules": [["crashed"]], "_problem": ["ValueError: no place for Ada"]}
+    )
+    assert causes.with_causes(compiled, rows, {})["_group"].to_list() == ["ValueError"]
+
+
+def test_a_value_that_a_database_cannot_keep_is_a_cause_all_the_same(declared: Declare) -> None:
+    operation = declared(["depot"])
+    rows = pl.DataFrame({"parcel": ["Q1"], "depot": ["X\0Y"], "weight": [1.0], "note": [None]})
+    rows.write_parquet(operation.drop("parcels", "day2.parquet", b""))
+    law(operation)
+    assert open_cases(operation)["apart:X\\x00Y"] == 1
 
 
 def test_refusals_with_another_id_each_are_one_case(tmp_path: Path) -> None:

@@ -91,3 +91,13 @@ def test_a_short_declaration_has_a_short_map(declare: Any) -> None:
     assert "correct looks like" not in text
     assert "go wrong" not in text
     assert "costs" not in text
+
+
+def test_it_says_what_a_failure_mode_is_told_apart_by(declare: Any) -> None:
+    modes = [
+        {"name": "x", "rules": ["a"], "per": ["carrier", "flight"]},
+        {"name": "y", "rules": ["b"], "per": "file"},
+    ]
+    text = describe(Outcome(**declare(failure_modes=modes)))
+    assert "| `x`, a case per `carrier`, `flight` |" in text
+    assert "| `y`, a case per `file` |" in text
