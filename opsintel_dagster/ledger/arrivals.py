@@ -221,6 +221,17 @@ def predecessors(connection: Connection, new: str) -> list[str]:
     return found
 
 
+def versions_before(connection: Connection, new: str) -> list[str]:
+    """Everything the correction `new` descends from, whoever has superseded it, newest first."""
+    found: list[str] = []
+    query = select(arrival.c.supersedes)
+    old = connection.execute(query.where(arrival.c.id == new)).scalar()
+    while old is not None:
+        found.append(old)
+        old = connection.execute(query.where(arrival.c.id == old)).scalar()
+    return found
+
+
 def settle(connection: Connection, superseded: Sequence[str], new: str) -> None:
     """The correction `new` of these arrivals was judged: by it they are superseded from now on.
 

@@ -22,6 +22,7 @@ from opsintel_dagster.store import together
 REPEAT = "key.repeat"
 ROUTING = {"_route": pl.String, "_route_rule": pl.String}
 ALIKE = "_is_alike"
+_BEFORE = "_before {}"
 REPEATED: dict[str, pl.DataType] = {
     "_arrival": pl.String(),
     "_row": pl.Int64(),
@@ -80,8 +81,7 @@ def compare(
     outcome = work.compiled.outcome
     if outcome.repeats == "deliver" or not outcome.key or verified.is_empty():
         return verified, no_repeats, unchanged
-    corrected = {old for _, olds in replaces for old in olds}
-    marked = _mark_repeats(work, batch, members, verified, corrected)
+    marked = _mark_repeats(work, batch, members, verified)
     if outcome.repeats == "hold":
         rules = pl.lit([REPEAT], dtype=pl.List(pl.String)).alias("_rules")
         repeated = marked.filter("_repeats").select("_arrival", "_row", rules)
@@ -170,9 +170,18 @@ def _mark_repeats(
     batch: Row[Any],
     members: Sequence[Row[Any]],
     verified: pl.DataFrame,
-    corrected: set[str],
 ) -> pl.DataFrame:
-    """Say of each row whether an earlier arrival has its key, and whether with equal values."""
+    """Say of each row whether an earlier arrival has its key, and whether with equal values.
+
+    A correction does not repeat what it corrects; to every other arrival they are the same one.
+    """
+    with work.installation.ledger.read() as connection:
+        versions = {
+            old: member.id
+            for member in members
+            if member.supersedes is not None
+            for old in arrivals.versions_before(connection, member.id)
+        }
     key = list(work.compiled.outcome.key)
     values = [name for name in verified.columns if not name.startswith("_")]
     sequence = pl.DataFrame(
@@ -180,32 +189,45 @@ def _mark_repeats(
         schema={"_arrival": pl.String, "_seq": pl.Int64},
     )
     mine = verified.join(sequence, on="_arrival", how="left", maintain_order="left")
-    before = _earlier_rows(work, batch, mine, corrected)
+    mine = mine.with_columns(pl.col("_arrival").alias("_whose"), pl.col("_row").alias("_nth"))
+    before = _earlier_rows(work, batch, mine, versions)
     rows = pl.concat([before, mine], how="diagonal")
-    rows = rows.filter(pl.all_horizontal(pl.col(key).is_not_null())).sort("_seq", "_row")
-    previous = [pl.col(name).eq_missing(pl.col(name).shift(1).over(key)) for name in values]
-    previous.append(pl.col(ALIKE).shift(1).over(key).fill_null(value=True))
-    place = pl.int_range(pl.len()).over(key)
+    rows = rows.filter(pl.all_horizontal(pl.col(key).is_not_null())).sort("_seq", "_nth")
+    begins = (pl.col("_whose") != pl.col("_whose").shift(1)).over(key).fill_null(value=True)
+    rows = rows.with_columns(begins.cum_sum().over(key).alias("_run"))
+    told = [*values, ALIKE]
+    last = [pl.col(name).shift(1).over(key).alias(_BEFORE.format(name)) for name in told]
+    rows = rows.with_columns(last)
+    first = [pl.col(_BEFORE.format(name)).first().over([*key, "_run"]) for name in told]
+    rows = rows.with_columns(first)
+    is_repeat = pl.col("_run") > 1
+    equal = [pl.col(name).eq_missing(pl.col(_BEFORE.format(name))) for name in values]
+    equal.append(pl.col(_BEFORE.format(ALIKE)).fill_null(value=True))
     marked = rows.with_columns(
-        (place > 0).alias("_repeats"),
-        ((place > 0) & pl.all_horizontal(previous)).alias("_equal"),
+        is_repeat.alias("_repeats"),
+        (is_repeat & pl.all_horizontal(equal)).alias("_equal"),
     )
     return marked.filter(pl.col("_seq") >= 0)
 
 
 def _earlier_rows(
-    work: Work, batch: Row[Any], mine: pl.DataFrame, corrected: set[str]
+    work: Work, batch: Row[Any], mine: pl.DataFrame, versions: Mapping[str, str]
 ) -> pl.DataFrame:
     """The newest row of each of our keys that earlier batches have delivered or will deliver.
 
-    The routed files are the index of keys: Parquet reads only the key columns to find them. A row
+    Earlier versions of a correction in this batch are kept apart: they are `_whose` it is. The
+    routed files are the index of keys: Parquet reads only the key columns to find them. A row
     from before the contract gained a column, or gave one another type, is not `ALIKE`: of it there
     is the key, and no other row is equal to it.
     """
     key = list(work.compiled.outcome.key)
     with work.installation.ledger.read() as connection:
         routed = batches.files_of_outcome(
-            connection, work.name, Role.ROUTED, states=(BatchState.ROUTED, BatchState.CLOSED)
+            connection,
+            work.name,
+            Role.ROUTED,
+            Role.REFUSED,
+            states=(BatchState.ROUTED, BatchState.CLOSED),
         )
         waiting = batches.files_of_outcome(
             connection, work.name, Role.VERIFIED, states=(BatchState.VERIFIED,)
@@ -214,23 +236,24 @@ def _earlier_rows(
         (file for file in (*routed, *waiting) if file.rows and file.batch_id != batch.id),
         key=lambda file: file.seq,
     )
-    own = [*corrected, *mine["_arrival"].unique()]
+    like = mine.drop("_seq", "_whose", "_nth")
     found = []
-    for file in earlier:
-        rows = work.installation.store.scan([file.path])
+    for rows in scan_taken(work.installation.store, earlier):
         if _is_alike(rows, mine.select(key)):  # keys of another type are other keys
-            is_alike = _is_alike(rows, mine.drop("_seq"))
-            kept = mine.drop("_seq").columns if is_alike else ["_arrival", "_row", *key]
+            is_alike = _is_alike(rows, like)
+            kept = like.columns if is_alike else ["_arrival", "_row", *key]
             found.append(rows.select(*kept, pl.lit(is_alike).alias(ALIKE)))
     if not found:
         return mine.clear().with_columns(pl.lit(None, dtype=pl.Boolean).alias(ALIKE))
+    whose = pl.col("_arrival").replace_strict(dict(versions), default="", return_dtype=pl.String)
     return (
         pl.concat(found, how="diagonal")
-        .filter(~pl.col("_arrival").is_in(own))
+        .filter(~pl.col("_arrival").is_in(mine["_arrival"].unique().to_list()))
         .join(mine.lazy().select(key), on=key, how="semi", maintain_order="left")
+        .with_columns(whose.alias("_whose"), pl.lit(-1, dtype=pl.Int64).alias("_seq"))
         .collect()
-        .unique(key, keep="last", maintain_order=True)
-        .with_columns(pl.lit(-1, dtype=pl.Int64).alias("_seq"))
+        .unique([*key, "_whose"], keep="last", maintain_order=True)
+        .with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("_nth"))
     )
 
 

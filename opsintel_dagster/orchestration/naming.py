@@ -24,7 +24,7 @@ def name_arrival(
     by = source.identity if isinstance(source, FilesSource) else "name_and_content"
     corrects = isinstance(source, FilesSource) and source.same_name == "correction"
     parts = {"name_and_content": (seen.name, read.sha256), "content": (read.sha256,)}
-    identity = stable_id("identity", *parts.get(by, (seen.name,)))
+    named = identity = stable_id("identity", *parts.get(by, (seen.name,)))
     original: str | None = None
     supersedes: str | None = None
     head = arrivals.head_of(connection, outcome.name, seen.name)
@@ -32,14 +32,14 @@ def name_arrival(
         original = head.id
     elif corrects and head is not None:
         supersedes = head.id
-        identity = stable_id("identity", seen.name, read.sha256, head.id)
+        named = stable_id("identity", seen.name, read.sha256, head.id)
     else:
         same = arrivals.by_identity(connection, outcome.name, identity)
         if same is not None:
             original = same.id
-    for new in earlier:
-        if new.identity == identity and new.state is ArrivalState.BATCHED:
-            original = new.id
+        for new in earlier:
+            if new.identity == identity and new.state is ArrivalState.BATCHED:
+                original = new.id
     if original is not None:
         last = arrivals.last_under(connection, outcome.name, seen.name)
         return _arrival(
@@ -49,7 +49,7 @@ def name_arrival(
             ArrivalState.DUPLICATE,
             duplicate_of=original,
         )
-    arrival_id = stable_id("arrival", outcome.name, identity)
+    arrival_id = stable_id("arrival", outcome.name, named)
     return _arrival(arrival_id, identity, read, ArrivalState.BATCHED, supersedes=supersedes)
 
 

@@ -327,3 +327,55 @@ def test_what_is_current_of_a_key_is_its_newest_arrival_even_if_an_older_one_was
     assert ready.drain().verified.replayed == 1
     assert [row[2] for row in ready.table("gate_queue")] == [2.0]
     assert current_weights(ready) == [2.0]
+
+
+def test_a_copy_that_comes_with_a_correction_repeats_what_the_correction_left_alone(
+    ready: Operation,
+) -> None:
+    declare(ready, source=files(same_name="correction"), repeats="skip_equal")
+    ready.drop("parcels", "a.csv", f"{HEADER}R1,HAM,1,\nR2,HAM,-1,\n")
+    ready.drain()
+    corrected = f"{HEADER}R1,HAM,1,\nR2,HAM,1,\n"
+    ready.drop("parcels", "a.csv", corrected, age=timedelta(seconds=9))
+    ready.drop("parcels", "copy.csv", corrected)
+    report = ready.drain()
+    assert (report.arrivals.batches, report.verified.verified) == (1, 1)
+    assert law_holds(report) == {
+        "received": 6, "delivered": 2, "unchanged": 3, "superseded": 1, "open": 0,
+    }  # fmt: skip
+
+
+def test_a_correction_may_go_back_to_what_was_said_before_the_last_one(ready: Operation) -> None:
+    declare(ready, source=files(same_name="correction"), repeats="skip_equal")
+    for weight in (1, 2, 1):
+        ready.drop("parcels", "a.csv", f"{HEADER}R1,HAM,{weight},\n")
+        assert ready.drain().delivered.delivered == 1
+    assert current_weights(ready) == [1.0]
+    assert [row[2] for row in ready.table("gate_queue")] == [1.0]
+
+
+def test_what_a_receiver_refused_was_not_delivered_when_its_key_comes_again(
+    ready: Operation,
+) -> None:
+    declare(ready, repeats="skip_equal")
+    ready.drop("parcels", "a.csv", f"{HEADER}R1,HAM,1,\n")
+    ready.drain()
+    ready.refuse("gate_queue", "R2")
+    for name in ("b.csv", "c.csv"):
+        ready.drop("parcels", name, f"{HEADER}R2,HAM,1,\n")
+        report = ready.drain()
+        assert (report.verified.unchanged, report.delivered.refused) == (0, 1)
+    assert law_holds(report) == {
+        "received": 3, "delivered": 1, "unchanged": 0, "superseded": 0, "open": 2,
+    }  # fmt: skip
+
+
+def test_a_copy_of_a_correction_is_the_same_content_under_whatever_name(ready: Operation) -> None:
+    declare(ready, source=files(same_name="correction", identity="content"))
+    ready.drop("parcels", "a.csv", f"{HEADER}R1,HAM,1,\n")
+    ready.drain()
+    ready.drop("parcels", "a.csv", f"{HEADER}R1,HAM,2,\n")
+    ready.drain()
+    ready.drop("parcels", "copy.csv", f"{HEADER}R1,HAM,2,\n")
+    report = ready.drain()
+    assert (report.arrivals.duplicates, law_holds(report)["received"]) == (1, 2)
