@@ -172,6 +172,8 @@ def history(root: Path, rows: int) -> dict[str, Any]:
             for name, ask in {
                 "open": lambda: case_listing.listing(connection),
                 "open_of_outcome": lambda: case_listing.listing(connection, ["parcels"]),
+                "open_by_outcome": lambda: case_listing.open_by_outcome(connection),
+                "count_open": lambda: case_listing.count_open(connection),
                 "closed": lambda: case_listing.closed(connection, limit=1000),
                 "closed_of_outcome": lambda: case_listing.closed(
                     connection, ["parcels"], limit=1000

@@ -8,11 +8,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, func, select
 
 from opsintel_dagster.cli.wording import counted, moment
-from opsintel_dagster.ledger import law, standing
+from opsintel_dagster.ledger import case_listing, law, standing
 from opsintel_dagster.ledger.batches import BatchKind, BatchState
-from opsintel_dagster.ledger.case_listing import is_in
-from opsintel_dagster.ledger.cases import CaseState
-from opsintel_dagster.ledger.tables import arrival, batch, batch_arrival, case, case_rows
+from opsintel_dagster.ledger.tables import arrival, batch, batch_arrival, case_rows
 
 REASONS_SHOWN = 3
 
@@ -69,7 +67,7 @@ def standings(
     what an hour would cost.
     """
     waiting = _by_outcome(connection, _outstanding())
-    opened = _by_outcome(connection, _open_cases())
+    opened = case_listing.open_by_outcome(connection)
     arrived = _by_outcome(connection, _arrived())
     closed = _by_outcome(connection, _closed())
     touched = _by_outcome(connection, _quarantined())
@@ -93,7 +91,7 @@ def standings(
                 is_late=oldest is not None and oldest > float(facts["within_seconds"]),
                 has_arrivals=came is not None,
                 open_cases=opened[name].cases if name in opened else 0,
-                open_records=int(opened[name].records) if name in opened else 0,
+                open_records=opened[name].rows if name in opened else 0,
                 late_arrivals=0 if came is None else int(came.late),
                 last_closed_at=closed[name].last if name in closed else None,
                 autonomy=_autonomy(closed.get(name), touched.get(name)),
@@ -117,23 +115,6 @@ def _outstanding() -> Select[Any]:
         )
         .where(batch.c.state != BatchState.CLOSED)
         .group_by(batch.c.outcome)
-    )
-
-
-def _open_cases() -> Select[Any]:
-    lying = func.coalesce(func.sum(case_rows.c.rows - case_rows.c.resolved), 0)
-    return (
-        select(
-            case.c.outcome,
-            func.count(case.c.id.distinct()).label("cases"),
-            lying.label("records"),
-        )
-        .outerjoin(
-            case_rows,
-            (case_rows.c.case_id == case.c.id) & (case_rows.c.rows > case_rows.c.resolved),
-        )
-        .where(is_in(CaseState.OPEN))
-        .group_by(case.c.outcome)
     )
 
 

@@ -44,8 +44,9 @@ def connection(database_url: str) -> Iterator[Connection]:
                 connection.execute(insert(case), closed)
                 opened = [row(number, CaseState.OPEN, outcome) for number in range(3)]
                 connection.execute(insert(case), opened)
-        with ledger.write() as connection:
-            connection.execute(text("ANALYZE"))
+        if not ledger.is_sqlite:  # which nobody analyzes; PostgreSQL does so by itself
+            with ledger.write() as connection:
+                connection.execute(text("ANALYZE"))
         with ledger.read() as connection:
             yield connection
 
@@ -72,8 +73,10 @@ def test_open_cases_are_listed_from_an_index(
 ) -> None:
     told = plan(connection, case_listing.open_query(outcomes))
     assert searches(told), told
+    assert searches(plan(connection, case_listing.open_sums()))
     assert any(name in told for name in ("ix_opsintel_case_open", "ix_opsintel_case_state")), told
     assert "ix_opsintel_case_closed" not in told
+    assert case_listing.open_by_outcome(connection)["parcels"].cases == 3
     found = case_listing.listing(connection, outcomes)
     assert {one.state for one in found} == {"open"}
     assert len(found) == case_listing.count_open(connection, outcomes)
