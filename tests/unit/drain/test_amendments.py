@@ -25,7 +25,8 @@ from opsintel_dagster.orchestration.waking import Look, states
 KIND = DecisionKind
 DEPOT = cases.case_id("parcels", "unknown_depot")
 WEIGHT = cases.case_id("parcels", "bad_weight")
-UNMAPPED = cases.case_id("parcels", "unmapped")
+NO_COLUMN = cases.case_id("parcels", "unmapped", "arrival.columns")
+NO_ROUTE = cases.case_id("parcels", "unmapped", "route.none")
 XXX = {"values": {"depot": {"XXX": "HAM"}}}
 HEAVY = {"column": "weight", "expression": "REPLACE(weight, 'heavy', '44')"}
 
@@ -267,7 +268,7 @@ def test_a_rename_frees_the_arrival_that_was_held_and_the_next_is_no_drift(tmp_p
     operation.drop("parcels", "day2.csv", HEADER.replace("depot", "station") + "Q1,HAM,2,\n")
     (symptoms,) = operation.drain().arrivals.symptoms
     assert symptoms.held == ("arrival.drift",)
-    numbers = keep(operation, UNMAPPED, {"columns": {"station": "depot"}}, KIND.RENAME)
+    numbers = keep(operation, NO_COLUMN, {"columns": {"station": "depot"}}, KIND.RENAME)
     assert numbers == (1,)
     law(operation)
     assert ("Q1", "HAM", 2.0, None) in operation.table("gate_queue")
@@ -292,10 +293,10 @@ def test_rows_that_no_route_takes_are_sent_where_somebody_says(tmp_path: Path) -
     operation.drop("parcels", "day2.csv", HEADER + "Q1,HAM,1,\nQ2,HAM,1.5,\n")
     operation.drain()
     with pytest.raises(DecisionRefused, match=r"no route to `gates`; write `gate`"):
-        keep(operation, UNMAPPED, {"to": "gates"}, KIND.ROUTE, keeps=False)
+        keep(operation, NO_ROUTE, {"to": "gates"}, KIND.ROUTE, keeps=False)
     with pytest.raises(DecisionRefused, match="none of its 2 rows can be sent"):
         keep(operation, WEIGHT, {"to": "gate"}, KIND.ROUTE, keeps=False)
-    keep(operation, UNMAPPED, {"to": "gate"}, KIND.ROUTE, keeps=False)
+    keep(operation, NO_ROUTE, {"to": "gate"}, KIND.ROUTE, keeps=False)
     law(operation)
     assert ("Q1", "HAM", 1.0, None) in operation.table("gate_queue")
     routed = read("parcels", "routed", settings=operation.installation.settings).collect()
@@ -305,10 +306,10 @@ def test_rows_that_no_route_takes_are_sent_where_somebody_says(tmp_path: Path) -
     operation.drain()
     when = {"to": "gate", "when": "weight BETWEEN 1 AND 2 OR note = 'light'"}
     with pytest.raises(DecisionRefused, match="there has to be a condition"):
-        keep(operation, UNMAPPED, {"to": "gate"}, KIND.ROUTE)
+        keep(operation, NO_ROUTE, {"to": "gate"}, KIND.ROUTE)
     with pytest.raises(DecisionRefused, match="no row of it would go to `freight`"):
-        keep(operation, UNMAPPED, {"to": "freight", "when": "weight > 50"}, KIND.ROUTE)
-    assert keep(operation, UNMAPPED, when, KIND.ROUTE) == (1,)
+        keep(operation, NO_ROUTE, {"to": "freight", "when": "weight > 50"}, KIND.ROUTE)
+    assert keep(operation, NO_ROUTE, when, KIND.ROUTE) == (1,)
     operation.drop("parcels", "day4.csv", HEADER + "S1,HAM,1,\nS2,HAM,90,light\n")
     report = operation.drain()
     assert report.routed.by_rule == {"amendment 1": 3}

@@ -309,7 +309,7 @@ def test_refused_rows_are_offered_to_the_receiver_again(operation: Operation) ->
     operation.refuse("gate_queue", "Q1")
     operation.drop("parcels", "day2.csv", HEADER + "Q1,HAM,4,\n")
     operation.drain()
-    refused = cases.case_id("parcels", "refused")
+    refused = cases.case_id("parcels", "refused", "gate: not this one")
     assert found(operation, refused).state == "open"
     say(operation, refused, KIND.REPLAY)
     assert law(operation).open == 7
@@ -410,7 +410,7 @@ def test_what_is_decided_declared_or_due_wakes_the_outcome_once(tmp_path: Path) 
     operation.drain(clock=lambda: opened + timedelta(hours=2))
     assert reason(opened + timedelta(hours=2)) is None
     operation.redeclare(operation.outcomes[0], parcels())
-    assert reason() == "1 outstanding in the ledger"
+    assert reason() == "3 outstanding in the ledger"
     operation.drain()
     assert reason() is None
 
