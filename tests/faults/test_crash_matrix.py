@@ -47,14 +47,14 @@ def operation(database_url: str, tmp_path: Path) -> Iterator[Operation]:
     ready.drop("depots", "depots.csv", MORE_DEPOTS)
     ready.drain("depots")
     ready.refuse("gate_queue", "Q5")
-    for mode, column, values, keeps in (
-        ("bad_weight", "weight", {"-1": "1"}, True),
-        ("unmapped", "parcel", {"": "P9"}, False),
+    for about, column, values, keeps in (
+        (("bad_weight",), "weight", {"-1": "1"}, True),
+        (("unmapped", "parcel.not_null"), "parcel", {"": "P9"}, False),
     ):
         decide(
             ready.installation,
             ready.compiled["parcels"],
-            cases.case_id("parcels", mode),
+            cases.case_id("parcels", *about),
             DecisionKind.REPAIR,
             arguments={"values": {column: values}},
             actor="kim",
