@@ -36,7 +36,7 @@ from killed_drain import PROCESSES, WAIT_SECONDS
 from sqlalchemy import select
 
 from opsintel_dagster.crashpoints import CRASH_POINTS
-from opsintel_dagster.ledger import batches, breakers, cases
+from opsintel_dagster.ledger import batches, breakers, case_listing
 from opsintel_dagster.ledger.breakers import outcome_breaker
 from opsintel_dagster.ledger.tables import delivery
 from opsintel_dagster.orchestration import quarantine, trying_again
@@ -217,7 +217,7 @@ class Laboratory:
             assert odd == set(), f"at the {place} or not: {odd}"
         with self.operation.installation.ledger.read() as connection:
             rows = quarantine.open_rows(self.operation.installation, connection, "parcels")
-            open_cases = cases.listing(connection, ["parcels"])
+            open_cases = case_listing.listing(connection, ["parcels"])
         parcels_open = set(rows["parcel"]) if rows.height else set()
         odd = (parcels_open ^ set(wanted["open"])) - set(in_doubt)  # refused when the batch closes
         assert odd == set(), f"open or not: {odd}"

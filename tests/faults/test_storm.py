@@ -10,7 +10,7 @@ import pytest
 from scenario import DEPOTS, HEADER, Operation, depots, parcels
 from sqlalchemy import func, select
 
-from opsintel_dagster.ledger import cases
+from opsintel_dagster.ledger import case_listing
 from opsintel_dagster.ledger.tables import attempt, entry
 from opsintel_dagster.orchestration import trying_again
 from opsintel_dagster.verification import Contract
@@ -62,7 +62,7 @@ class Storm:
     @property
     def open_cases(self) -> list[str]:
         with self.operation.installation.ledger.read() as connection:
-            return [case.failure_mode for case in cases.listing(connection, ["parcels"])]
+            return [case.failure_mode for case in case_listing.listing(connection, ["parcels"])]
 
     def decide(self) -> None:
         with self.operation.installation.ledger.write() as connection:

@@ -12,7 +12,7 @@ import pytest
 from scenario import DAY_ONE, DEPOTS, Operation
 from typer.testing import Result
 
-from opsintel_dagster.ledger import cases
+from opsintel_dagster.ledger import case_listing
 from opsintel_dagster.ledger.tables import touch
 
 Run = Callable[..., Result]
@@ -100,7 +100,9 @@ def test_a_stopped_outcome_says_what_to_do_and_goes_on_when_somebody_did(
     assert step["does"] == "try once more"
     with operation.installation.ledger.read() as connection:
         (case,) = [
-            one for one in cases.listing(connection, ["parcels"]) if one.failure_mode == "stopped"
+            one
+            for one in case_listing.listing(connection, ["parcels"])
+            if one.failure_mode == "stopped"
         ]
     assert len(case.facts["stopped"]) == 1
     shown = opsintel("cases", "show", "parcels.stopped").stdout

@@ -12,7 +12,7 @@ from scenario import Operation, parcels
 from sqlalchemy import Row, select
 
 from opsintel_dagster import crashpoints
-from opsintel_dagster.ledger import cases, lease
+from opsintel_dagster.ledger import case_listing, lease
 from opsintel_dagster.orchestration import trying_again
 from opsintel_dagster.orchestration.drain import DrainReport
 from opsintel_dagster.orchestration.troubles import dependencies_of
@@ -103,7 +103,7 @@ class Healed:
     def stopped(self) -> dict[str, str] | None:
         """What the case about what was given up says; None: it is not open."""
         with self.operation.installation.ledger.read() as connection:
-            for case in cases.listing(connection, ["parcels"]):
+            for case in case_listing.listing(connection, ["parcels"]):
                 if case.failure_mode == "stopped":
                     return dict(case.facts["stopped"])
         return None

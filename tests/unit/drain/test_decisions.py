@@ -309,7 +309,7 @@ def test_refused_rows_are_offered_to_the_receiver_again(operation: Operation) ->
     operation.refuse("gate_queue", "Q1")
     operation.drop("parcels", "day2.csv", HEADER + "Q1,HAM,4,\n")
     operation.drain()
-    refused = cases.case_id("parcels", "refused")
+    refused = cases.case_id("parcels", "refused", "gate: not this one")
     assert found(operation, refused).state == "open"
     say(operation, refused, KIND.REPLAY)
     assert law(operation).open == 7

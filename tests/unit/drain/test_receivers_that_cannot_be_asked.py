@@ -20,7 +20,7 @@ from opsintel_dagster.handoff import (
     Receiver,
     open_receiver,
 )
-from opsintel_dagster.ledger import cases
+from opsintel_dagster.ledger import case_listing
 from opsintel_dagster.orchestration import receivers
 
 
@@ -94,7 +94,7 @@ def drained_later(operation: Operation, hours: int) -> dict[str, int]:
 
 def doubts(operation: Operation) -> list[str]:
     with operation.installation.ledger.read() as connection:
-        [case] = cases.listing(connection, ["parcels"])
+        [case] = case_listing.listing(connection, ["parcels"])
         return list(case.facts["values"])
 
 
