@@ -3,44 +3,22 @@
 import os
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 import pytest
 from demo_recount import aircraft_that_count, airports_that_count, recount
 
-import definitions
 from opsintel_dagster.cli.demo_figures import Figures, figures_of
 from opsintel_dagster.cli.demo_source import DemoSource
 from opsintel_dagster.orchestration.compiled import Compiled
 from opsintel_dagster.orchestration.drain import Drain
 from opsintel_dagster.orchestration.installation import Installation
-from opsintel_dagster.orchestration.instance import carried
-from opsintel_dagster.settings import Settings
 
 REGISTERS = ("airport_register", "fleet_register")
 FLIGHTS = "flight_disruptions"
 DAYS = 5
-
-
-@pytest.fixture(scope="module")
-def outcomes() -> dict[str, Compiled]:
-    """The outcomes as the UI shows them, by name."""
-    repository = definitions.defs().get_repository_def()
-    return {one.name: one for _, one in carried(repository)}
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> DemoSource:
-    return DemoSource.found(tmp_path_factory.mktemp("demo"))
-
-
-@pytest.fixture
-def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
-    monkeypatch.delenv("DESK_URL", raising=False)
-    with Installation.open(Settings.below(tmp_path)) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -1,14 +1,11 @@
 """Real departures and a real register: a cause that a person mends once, and for good."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
-import pytest
 from test_demo_figures import FLIGHTS, drained, put
 
-import definitions
 from opsintel_dagster.cli.demo_source import DemoSource
 from opsintel_dagster.ledger import cases
 from opsintel_dagster.ledger.decisions import DecisionKind
@@ -16,32 +13,12 @@ from opsintel_dagster.orchestration.compiled import Compiled
 from opsintel_dagster.orchestration.decisions import decide
 from opsintel_dagster.orchestration.drain import Drain
 from opsintel_dagster.orchestration.installation import Installation
-from opsintel_dagster.orchestration.instance import carried
 from opsintel_dagster.orchestration.keeping import amendments_of, in_force, with_new
 from opsintel_dagster.orchestration.reading import read
 from opsintel_dagster.orchestration.simulation import simulate
-from opsintel_dagster.settings import Settings
 
 SWAPPED = {"lat": {"72.270833": "42.898333"}, "lon": {"42.898333": "-72.270833"}}
 """Keene, New Hampshire, whose latitude stands under longitude, without its sign."""
-
-
-@pytest.fixture(scope="module")
-def outcomes() -> dict[str, Compiled]:
-    repository = definitions.defs().get_repository_def()
-    return {one.name: one for _, one in carried(repository)}
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> DemoSource:
-    return DemoSource.found(tmp_path_factory.mktemp("demo"))
-
-
-@pytest.fixture
-def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
-    monkeypatch.delenv("DESK_URL", raising=False)
-    with Installation.open(Settings.below(tmp_path)) as opened:
-        yield opened
 
 
 def test_the_missing_airports_are_one_case_that_the_register_closes(

@@ -40,7 +40,7 @@ class Unfit(Parcel):
 @pytest.fixture
 def changed(drained: Operation) -> Operation:
     """Other contracts and another decision table lie beside the definitions."""
-    (drained.root / "others.py").write_text(OTHERS)
+    (drained.root / "other_contracts.py").write_text(OTHERS)
     (drained.root / "routes.csv").write_text("to,when\nfreight,weight >= 2\ngate,\n")
     return drained
 
@@ -58,11 +58,11 @@ def test_what_is_declared_would_have_changed_nothing(opsintel: Run, answer: Answ
 def test_another_contract_says_what_would_have_gone_elsewhere(
     opsintel: Run, answer: Answer
 ) -> None:
-    said = opsintel("simulate", "parcels", "--contract", "others.Lighter").stdout
+    said = opsintel("simulate", "parcels", "--contract", "other_contracts.Lighter").stdout
     assert "quarantine bad_weight" in said
     assert "bad_weight  2 → 1 record" in said
     assert "day1.csv line 5" in said
-    document = answer("simulate", "parcels", "--contract", "others:Lighter")
+    document = answer("simulate", "parcels", "--contract", "other_contracts:Lighter")
     [moved] = document["moved"]
     assert moved["from"] == {"kind": "quarantine", "name": "bad_weight"}
     assert moved["examples"][0]["values"]["parcel"] == "P4"
@@ -82,8 +82,8 @@ def test_another_decision_table_moves_records_from_desk_to_desk(answer: Answer) 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--contract", "others.Nobody"], "cannot be imported"),
-        (["--contract", "others.Unfit"], "weight.ge"),
+        (["--contract", "other_contracts.Nobody"], "cannot be imported"),
+        (["--contract", "other_contracts.Unfit"], "weight.ge"),
         (["--since", "yesterday"], "--since takes a date"),
     ],
 )
