@@ -320,35 +320,12 @@ def version(connection: Connection, outcome: str) -> str:
         .limit(1)
     )
     last = connection.execute(query).first()
-    return "" if last is None else _version(outcome, last.closed_seq, last.id)
+    return "" if last is None else version_made_by(outcome, last.closed_seq, last.id)
 
 
-def closed_seq(connection: Connection, outcome: str, version: str) -> int | None:
-    """The `closed_seq` of the batch that made this version; None: the outcome never had it."""
-    query = (
-        select(batch.c.id, batch.c.closed_seq)
-        .where(batch.c.outcome == outcome, batch.c.closed_seq.is_not(None))
-        .order_by(batch.c.closed_seq.desc())
-    )
-    found = (
-        row
-        for row in connection.execute(query)
-        if _version(outcome, row.closed_seq, row.id) == version
-    )
-    row = next(found, None)
-    return None if row is None else int(row.closed_seq)
-
-
-def _version(outcome: str, closed_seq: int, batch_id: str) -> str:
+def version_made_by(outcome: str, closed_seq: int, batch_id: str) -> str:
+    """The version of an outcome that begins when this batch closes."""
     return stable_id("closed", outcome, closed_seq, batch_id)[:16]
-
-
-def history(connection: Connection, outcome: str, since: datetime | None) -> list[Row[Any]]:
-    """Batches of arrivals claimed since then, whatever their state, oldest first."""
-    query = select(batch).where(batch.c.outcome == outcome, batch.c.kind == BatchKind.ARRIVALS)
-    if since is not None:
-        query = query.where(batch.c.claimed_at >= since)
-    return list(connection.execute(query.order_by(batch.c.seq)))
 
 
 def warned(connection: Connection, outcome: str) -> dict[str, int]:
@@ -357,12 +334,6 @@ def warned(connection: Connection, outcome: str) -> dict[str, int]:
     for counts in connection.execute(select(batch.c.warned).where(batch.c.outcome == outcome)):
         total.update(counts.warned)
     return dict(total)
-
-
-def decided_by(connection: Connection, decision_id: str) -> list[Row[Any]]:
-    """The batches whose rows a decision has moved, oldest first."""
-    query = select(batch).where(batch.c.decision_id == decision_id).order_by(batch.c.seq)
-    return list(connection.execute(query))
 
 
 def add_files(

@@ -15,7 +15,7 @@ import polars as pl
 from sqlalchemy import Connection, Row
 
 from opsintel_dagster.errors import StoreError
-from opsintel_dagster.ledger import batches, decisions
+from opsintel_dagster.ledger import batch_history, batches, decisions
 from opsintel_dagster.ledger.batches import QUARANTINE_ROLES, BatchKind, Role
 from opsintel_dagster.ledger.decisions import DecisionKind
 from opsintel_dagster.orchestration.amending import InForce
@@ -250,7 +250,7 @@ def _rows_of(
     """The rows a decision moved, all cells as text, with what was in them before (`_old` …)."""
     store = installation.store
     parts: list[pl.LazyFrame] = []
-    for batch in batches.decided_by(connection, decision.id):
+    for batch in batch_history.decided_by(connection, decision.id):
         role = Role.DISCARDED if batch.kind == BatchKind.DISCARD else Role.RAW
         try:
             moved = store.read([file.path for file in batches.files_of(connection, batch.id, role)])

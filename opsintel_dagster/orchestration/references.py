@@ -12,7 +12,7 @@ import polars as pl
 from sqlalchemy import Connection
 
 from opsintel_dagster.errors import ReferenceDown
-from opsintel_dagster.ledger import arrivals, batches, bindings
+from opsintel_dagster.ledger import arrivals, batch_history, batches, bindings
 from opsintel_dagster.ledger.batches import BatchState, Role
 from opsintel_dagster.orchestration.compiled import Compiled
 from opsintel_dagster.orchestration.installation import Installation
@@ -90,7 +90,7 @@ class References:
         """
         with self.installation.ledger.read() as connection:
             known = version or batches.version(connection, name)
-            until = batches.closed_seq(connection, name, known)
+            until = batch_history.closed_seq(connection, name, known)
             if until is None:
                 raise ReferenceDown(name, f"outcome {name} has no version `{known}`")
             if (name, known) not in self._earlier:

@@ -15,7 +15,7 @@ import polars as pl
 from sqlalchemy import Connection, Row
 
 from opsintel_dagster.errors import OpsintelError, ReferenceDown
-from opsintel_dagster.ledger import arrivals, batches, cases
+from opsintel_dagster.ledger import arrivals, batch_history, batches, cases
 from opsintel_dagster.ledger.batches import BatchState, Role
 from opsintel_dagster.orchestration.case_rows import CaseRows
 from opsintel_dagster.orchestration.causes import with_causes
@@ -133,7 +133,7 @@ def simulate(
         LedgerError: the ledger cannot be read.
     """
     with installation.ledger.read() as connection:
-        history = batches.history(connection, after.name, since)
+        history = batch_history.history(connection, after.name, since)
         tally = _Tally(installation, connection, after, before)
         for done, batch in enumerate(history):
             progress(done, len(history))

@@ -410,7 +410,7 @@ def test_what_is_decided_declared_or_due_wakes_the_outcome_once(tmp_path: Path) 
     operation.drain(clock=lambda: opened + timedelta(hours=2))
     assert reason(opened + timedelta(hours=2)) is None
     operation.redeclare(operation.outcomes[0], parcels())
-    assert reason() == "3 outstanding in the ledger"
+    assert reason() == "3 outstanding in the ledger"  # each rule nobody named is a case
     operation.drain()
     assert reason() is None
 
