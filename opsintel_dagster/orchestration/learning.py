@@ -276,7 +276,7 @@ def _before(
                 rows = installation.store.scan([file.path])
                 frames.append(rows.with_columns(pl.lit(batch_id).alias("_from")))
     if not frames:
-        return pl.DataFrame(schema=dict.fromkeys(ROW, pl.String))
+        return pl.DataFrame(schema={"_from": pl.String, "_arrival": pl.String, "_row": pl.Int64})
     return together(frames).collect()
 
 
