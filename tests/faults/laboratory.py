@@ -51,6 +51,8 @@ KINDS: Final = ("point", "store", "receiver", "confirm")
 LIKELY: Final = [point for point in CRASH_POINTS if point.split(".")[0] != "replay"]
 """Points that a drain comes to whenever there is something to do."""
 
+SIMULATED_EVERY: Final = 4
+
 LONGEST_END: Final = 25
 """Drains within which everything must have come to its place when the faults are over."""
 
@@ -68,6 +70,7 @@ class Laboratory:
         begun: Path | None = None,
     ) -> None:
         """Begin where `begun` is, whose database was copied to `url`."""
+        self.seed = seed
         self.chance = random.Random(seed)  # noqa: S311  # it has to be drawn again, not to be secret
         self.kills = kills
         self.dropped = Dropped()
@@ -183,7 +186,8 @@ class Laboratory:
             raise AssertionError(f"it never ends: {report.failures} {report.verified.waiting}")
         self.assert_nothing_is_lost_or_doubled()
         self._assert_everything_is_in_its_place()
-        self.operation.assert_simulating_changes_nothing()
+        if self.seed % SIMULATED_EVERY == 0:
+            self.operation.assert_simulating_changes_nothing()
 
     def assert_nothing_is_lost_or_doubled(self) -> None:
         """The law, and that no record was taken twice, as things stand now."""
