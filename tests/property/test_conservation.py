@@ -274,7 +274,7 @@ def perform(operation: Operation, action: Any) -> None:
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 @given(actions)
 def test_every_record_is_in_exactly_one_place_whatever_happens(script: Sequence[Any]) -> None:
