@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import yaml  # type: ignore[import-untyped]  # as in diagnosis.py
+import yaml
 from rich.text import Text
 from sqlalchemy import Connection, Row
 
@@ -212,7 +212,7 @@ def _find(connection: Connection, outcome: str, number: int) -> Row[Any]:
 
 
 def _document(row: Row[Any], pii: Sequence[str]) -> dict[str, Any]:
-    document = dict(row._mapping)  # noqa: SLF001  # SQLAlchemy's public name for it
+    document = dict(row._mapping)
     if row.content.get("values") and row.content["column"] in pii:
         document["content"] = {**row.content, "values": _MASK}
     del document["content_id"]

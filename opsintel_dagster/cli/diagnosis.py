@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy
-import yaml  # type: ignore[import-untyped]  # it ships no types, and the stubs are not a dependency
+import yaml
 from sqlalchemy import select, text
 from sqlalchemy.exc import SQLAlchemyError
 from upath import UPath

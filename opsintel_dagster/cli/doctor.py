@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from rich.text import Text
-from yaml import YAMLError  # type: ignore[import-untyped]  # as in diagnosis.py
+from yaml import YAMLError
 
 from opsintel_dagster.cli.console import MARK_ADVICE, MARK_BAD, MARK_GOOD, answers, write_json
 from opsintel_dagster.cli.dagster_side import dagster_side

@@ -59,7 +59,6 @@ def acknowledge(name: str, actor: str | None, *, as_json: bool) -> bool:
         identity = _episode_of(connection, name)
         is_first = episodes.acknowledge(connection, identity, who, datetime.now(UTC))
         episode = episodes.find(connection, identity)
-    assert episode is not None  # noqa: S101  # it was found by its notice, and is never deleted
     if as_json:
         write_json(
             {
@@ -146,6 +145,6 @@ def _standing(row: Row[Any]) -> str:
 
 
 def _document(row: Row[Any]) -> dict[str, Any]:
-    document = dict(row._mapping)  # noqa: SLF001  # SQLAlchemy's public name for it
+    document = dict(row._mapping)
     del document["accepted"]
     return {**document, "notice": document.pop("id"), "episode": document.pop("episode_id")}

@@ -88,13 +88,12 @@ class Search:
         self, condition: Callable[[Schema], pl.Expr | None], batch_id: str | None = None
     ) -> Iterator[Found]:
         wanted: list[tuple[Row[Any], pl.LazyFrame]] = []
-        for file, rows in self._files(Role.RAW, batch_id):
-            schema = rows.collect_schema()
-            if "_arrival" not in schema:  # one arrival, too large to share a batch
+        for file, stored in self._files(Role.RAW, batch_id):
+            rows = stored
+            if "_arrival" not in rows.collect_schema():  # one arrival, too large to share a batch
                 alone = arrivals.in_batch(self.connection, file.batch_id)[0].id
-                rows = rows.with_columns(pl.lit(alone).alias("_arrival"))  # noqa: PLW2901
-                schema = rows.collect_schema()
-            fits = condition(schema)
+                rows = rows.with_columns(pl.lit(alone).alias("_arrival"))
+            fits = condition(rows.collect_schema())
             if fits is not None:
                 wanted.append((file, rows.filter(fits)))
         frames = _collected(rows for _, rows in wanted)

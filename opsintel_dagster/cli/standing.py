@@ -53,7 +53,8 @@ class Standing:
         return self.cost_per_hour if self.is_broken else 0.0
 
     @property
-    def _urgency(self) -> tuple[bool, bool, float, str]:
+    def urgency(self) -> tuple[bool, bool, float, str]:
+        """What it is ordered by: the most urgent first."""
         is_asking = bool(self.open_cases or self.troubles)
         return (not self.is_broken, not is_asking, -self.cost_per_hour, self.outcome)
 
@@ -99,7 +100,7 @@ def standings(
                 unaccounted=unaccounted.get(name),
             )
         )
-    return sorted(found, key=lambda one: one._urgency)  # noqa: SLF001  # same module
+    return sorted(found, key=lambda one: one.urgency)
 
 
 def _by_outcome(connection: Connection, query: Select[Any]) -> dict[str, Row[Any]]:

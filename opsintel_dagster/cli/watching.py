@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import yaml  # type: ignore[import-untyped]  # as in diagnosis.py
+import yaml
 
 from opsintel_dagster.cli.dagster_side import HOME_VARIABLE
 from opsintel_dagster.cli.diagnosis import Diagnosis

@@ -92,9 +92,9 @@ def still_open(
     return [row for row in rows if outcomes is None or row.outcome in outcomes]
 
 
-def find(connection: Connection, identity: str) -> Row[Any] | None:
-    """The episode of this id."""
-    return connection.execute(select(episode).where(episode.c.id == identity)).one_or_none()
+def find(connection: Connection, identity: str) -> Row[Any]:
+    """The episode of this id; none is ever deleted."""
+    return connection.execute(select(episode).where(episode.c.id == identity)).one()
 
 
 def acknowledge(connection: Connection, identity: str, actor: str, now: datetime) -> bool:
@@ -103,7 +103,7 @@ def acknowledge(connection: Connection, identity: str, actor: str, now: datetime
     values = {"acknowledged_at": now, "acknowledged_by": actor}
     if connection.execute(update(episode).where(unanswered).values(**values)).rowcount == 0:
         return False
-    row = connection.execute(select(episode).where(episode.c.id == identity)).one()
+    row = find(connection, identity)
     outcome = row.outcome or INSTALLATION
     entries.append(connection, outcome, actor, ACKNOWLEDGED, identity, row.title)
     entries.touched(connection, outcome, actor, ACKNOWLEDGED, identity)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]  # it ships no types, and the stubs are not a dependency
+import yaml
 
 from opsintel_dagster.outcome.amendments import Amendment, Amendments, content_of
 from opsintel_dagster.outcome.declared import Declared, Origin

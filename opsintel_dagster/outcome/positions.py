@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]  # it ships no types, and the stubs are not a dependency
+import yaml
 
 from opsintel_dagster.errors import DeclarationError
 from opsintel_dagster.outcome.findings import FieldPath, Finding, Positions, field_path
