@@ -6,22 +6,19 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import yaml
 from rich.text import Text
 from sqlalchemy import Connection, Row
 
 from opsintel_dagster.cli.console import answers, messages, plain_table, write_json
 from opsintel_dagster.cli.opened import bound_outcomes, opened_ledger
 from opsintel_dagster.cli.release import user
-from opsintel_dagster.cli.wording import age, counted, moment
+from opsintel_dagster.cli.wording import MASK, age, counted, moment
 from opsintel_dagster.errors import UnknownName
 from opsintel_dagster.ledger import amendments, bindings, cases
 from opsintel_dagster.ledger.connection import Ledger
 from opsintel_dagster.settings import Settings
 
 MOST_PAIRS: Final = 3
-_MASK: Final = "***"
-_TEMPLATE_MARKS: Final = ("{{", "{%", "{#")
 
 
 def list_amendments(outcomes: Sequence[str], *, with_retired: bool, as_json: bool) -> None:
@@ -72,7 +69,7 @@ def show_amendment(outcome: str, number: int, *, as_json: bool) -> None:
         return
     console = answers()
     console.print(Text.assemble((outcome, "bold"), f", amendment {number}"), soft_wrap=True)
-    about = "—" if case is None else f"{case.outcome}.{case.failure_mode}"
+    about = "—" if case is None else cases.name_of(outcome, case.failure_mode, case.cause)
     state, _ = _state(row)
     for label, text in (
         ("does", said(row.content, pii, most=len(row.content.get("values", ())))),
@@ -143,18 +140,17 @@ def export_amendments(outcome: str, *, as_json: bool) -> None:
 
 def as_yaml(rows: Sequence[Row[Any]]) -> str:
     """The attribute `amendments` of a `defs.yaml`, each entry with who kept it and why."""
-    lines = ["amendments:"]
-    for row in rows:
-        why = " ".join(row.reason.split())
-        since = f"{row.kept_at:%Y-%m-%d}"
-        lines.append(
-            f"  # amendment {row.number}, kept by {row.actor} {since}{f': {why}' if why else ''}"
+    # Only who exports pays for the models of a declaration.
+    from opsintel_dagster.outcome.amendment_files import write_amendments
+
+    return write_amendments(
+        (
+            row.content,
+            f"amendment {row.number}, kept by {row.actor} {row.kept_at:%Y-%m-%d}"
+            + (f": {row.reason}" if row.reason else ""),
         )
-        entry = yaml.safe_dump(
-            [_untemplated(row.content)], sort_keys=False, allow_unicode=True, width=1000
-        )
-        lines += [f"  {line}" for line in entry.splitlines()]
-    return "\n".join(lines) + "\n"
+        for row in rows
+    )
 
 
 def said(content: Mapping[str, Any], pii: Sequence[str] = (), most: int = MOST_PAIRS) -> str:
@@ -172,19 +168,10 @@ def said(content: Mapping[str, Any], pii: Sequence[str] = (), most: int = MOST_P
         return f"{column} becomes {content['expression']}{when}"
     values = content["values"]
     if column in pii:
-        return f"{column}: {counted(len(values), 'value')} ({_MASK}){when}"
+        return f"{column}: {counted(len(values), 'value')} ({MASK}){when}"
     shown = [f"{old!r} becomes {new!r}" for old, new in list(values.items())[:most]]
     more = f" … and {len(values) - most} more" if len(values) > most else ""
     return f"{column}: {', '.join(shown)}{more}{when}"
-
-
-def _untemplated(value: Any) -> Any:
-    """Texts that Dagster would take for templates, marked as none."""
-    if isinstance(value, Mapping):
-        return {key: _untemplated(one) for key, one in value.items()}
-    if isinstance(value, str) and any(mark in value for mark in _TEMPLATE_MARKS):
-        return f"{{% raw %}}{value}{{% endraw %}}"
-    return value
 
 
 def _state(row: Row[Any]) -> tuple[str, str]:
@@ -214,7 +201,7 @@ def _find(connection: Connection, outcome: str, number: int) -> Row[Any]:
 def _document(row: Row[Any], pii: Sequence[str]) -> dict[str, Any]:
     document = dict(row._mapping)
     if row.content.get("values") and row.content["column"] in pii:
-        document["content"] = {**row.content, "values": _MASK}
+        document["content"] = {**row.content, "values": MASK}
     del document["content_id"]
     return {"amendment": document.pop("number"), **document, "does": said(row.content, pii)}
 

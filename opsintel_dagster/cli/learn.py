@@ -59,7 +59,10 @@ def run(
             progress=lambda done, all_: shown.update(task, completed=done, total=all_),
         )
     if export is not None:
-        export.write_text(write_amendments([one.amendment for one in proposals]), "utf-8")
+        export.write_text(
+            write_amendments((content_of(one.amendment), _support(one)) for one in proposals),
+            "utf-8",
+        )
     if as_json:
         write_json({"outcome": outcome, "proposals": [_document(one) for one in proposals]})
         return

@@ -14,6 +14,7 @@ from opsintel_dagster.cli.opened import opened_ledger
 from opsintel_dagster.cli.searching import Search
 from opsintel_dagster.cli.tracing import Handover, Passage, Tracer, Way
 from opsintel_dagster.cli.wording import (
+    MASK,
     counted,
     lines_of,
     moment,
@@ -101,7 +102,7 @@ def _alike(text: str, values: list[str], most: int = 3) -> list[str]:
 
 
 def _masked(values: Mapping[str, Any], pii: Collection[str]) -> dict[str, Any]:
-    return {name: "***" if name in pii else value for name, value in values.items()}
+    return {name: MASK if name in pii else value for name, value in values.items()}
 
 
 def _document(way: Way, pii: Collection[str], columns: Collection[str]) -> dict[str, Any]:
@@ -161,7 +162,7 @@ def _amended(
 ) -> dict[str, tuple[Any, Any]]:
     """Values before and after, personal data masked."""
     return {
-        name: ("***", "***") if name in pii else (before, after)
+        name: (MASK, MASK) if name in pii else (before, after)
         for name, (before, after) in amended.items()
     }
 

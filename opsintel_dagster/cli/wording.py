@@ -6,9 +6,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from opsintel_dagster.ledger.cases import SHORT_ID
+
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
-SHORT_ID = 12
 LONGEST_VALUE = 200
+MASK = "***"
+"""As verification writes it; what only asks the ledger does not pay for importing that."""
 
 
 def age(seconds: float) -> str:
@@ -80,14 +83,14 @@ def source_values(
     """
     hidden = frozenset() if is_shown else frozenset(pii)
     values: dict[str, Any] = {
-        name: "***" if name in hidden and value is not None else value
+        name: MASK if name in hidden and value is not None else value
         for name, value in row.items()
         if not name.startswith("_") and (value is not None or not columns or name in columns)
     }
     text = row.get("_text")
     if text is not None:
         values = {name: value for name, value in values.items() if value is not None}
-        values["_text"] = "***" if hidden else text
+        values["_text"] = MASK if hidden else text
     return values
 
 

@@ -70,7 +70,33 @@ def test_a_proposal_that_a_person_keeps_lets_the_next_day_pass(
     again = opsintel("amendments", "add", "parcels", "learned.yaml", "--reason", "x", "--yes")
     assert again.exit_code == 1
     assert "amendment 1 says so already" in again.stderr
-    assert (root / "learned.yaml").read_text().startswith("amendments:\n- kind: repair\n")
+    assert (root / "learned.yaml").read_text().splitlines()[:3] == [
+        "amendments:",
+        "  # bad_weight: answered so in 3 decisions by ann, bob, for 3 records; none against",
+        "  - kind: repair",
+    ]
+
+
+def test_what_is_exported_can_be_added_again_as_it_was(
+    drained: Operation, root: Path, opsintel: Run, answer: Answer
+) -> None:
+    (root / "first.yaml").write_text(
+        "amendments:\n"
+        "  - {kind: repair, column: note, values: {fragile: '{{ glass }}', '{{x}}': y}}\n"
+        "  - {kind: route, to: gate, when: \"note = '{%'\"}\n"
+    )
+    kept = opsintel("amendments", "add", "parcels", "first.yaml", "--reason", "x", "--yes")
+    assert kept.exit_code == 0, kept.stderr
+    exported = opsintel("amendments", "export", "parcels").stdout
+    before = [one["content"] for one in answer("amendments", "list", "parcels")["amendments"]]
+    (root / "exported.yaml").write_text(exported)
+    for number in ("1", "2"):
+        assert opsintel("amendments", "retire", "parcels", number, "--reason", "x").exit_code == 0
+    added = opsintel("amendments", "add", "parcels", "exported.yaml", "--reason", "back", "--yes")
+    assert added.exit_code == 0, added.stderr
+    after = [one["content"] for one in answer("amendments", "list", "parcels")["amendments"]]
+    assert after == before
+    assert drained.drain().failures == {}
 
 
 @pytest.mark.usefixtures("drained")
