@@ -102,12 +102,9 @@ def declared(name: str, *, module: str | None = None, root: Path | None = None) 
         SettingsError: there is no such module.
     """
     # Loading definitions imports Dagster; who has the outcome at hand need not wait for that.
-    from opsintel_dagster.orchestration.declarations import chosen, load_outcomes, module_name  # noqa: PLC0415
+    from opsintel_dagster.orchestration.declarations import load_outcome  # noqa: PLC0415
 
-    folder = (root or Path.cwd()).resolve()
-    module = module_name(folder, module)
-    [compiled] = chosen(load_outcomes(folder, module), [name], module)
-    return compiled
+    return load_outcome((root or Path.cwd()).resolve(), name, module)
 
 
 class Drained:

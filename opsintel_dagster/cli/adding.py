@@ -12,7 +12,7 @@ from opsintel_dagster.cli.release import user
 from opsintel_dagster.cli.simulated import brief, document, tried
 from opsintel_dagster.cli.wording import counted
 from opsintel_dagster.errors import DecisionRefused
-from opsintel_dagster.orchestration.declarations import chosen, load_outcomes, module_name
+from opsintel_dagster.orchestration.declarations import load_outcome
 from opsintel_dagster.orchestration.installation import Installation
 from opsintel_dagster.orchestration.keeping import add, named, refusal
 from opsintel_dagster.outcome.amendment_files import read_amendments
@@ -42,8 +42,7 @@ def add_amendments(
         raise typer.BadParameter("--json asks nothing; write --yes or --dry-run")
     news = read_amendments(file.read_text("utf-8"), source=file.name)
     settings = Settings.from_env()
-    module = module_name(settings.root, module)
-    (declared,) = chosen(load_outcomes(settings.root, module), [outcome], module)
+    declared = load_outcome(settings.root, outcome, module)
     with opened_ledger(settings) as ledger:
         ledger.migrate()
     numbers: list[int] = []

@@ -15,7 +15,7 @@ from opsintel_dagster.ledger.cases import CaseState
 from opsintel_dagster.ledger.tables import arrival, case
 from opsintel_dagster.outcome.acceptance import obstacle
 from opsintel_dagster.outcome.findings import did_you_mean
-from opsintel_dagster.outcome.names import IN_DOUBT
+from opsintel_dagster.outcome.names import IN_DOUBT, UNROUTED
 
 MOST_CASES: Final = 1_000
 MOST_NAMED: Final = 20
@@ -27,7 +27,6 @@ _NOTHING: Final = (
     "nothing closes {} by itself: give the failure mode a `replay_when`, or let the source take "
     "corrections (`same_name: correction`)"
 )
-_UNROUTED: Final = "route.none"
 _BY_COLUMNS: Final = frozenset({"arrival.columns", "arrival.drift"})
 _DECIDES: Final = "somebody decides"
 _CHANGES: Final = "a changed declaration lets its records pass"
@@ -309,7 +308,7 @@ def _options(
     if records or row.facts.get("stopped"):
         options.append(("try again as it is", f"{command} --replay"))
     if records:
-        if _UNROUTED in rules:
+        if UNROUTED in rules:
             options.append(("send them somewhere", f"{command} --to ROUTE"))
         options += [
             ("take the new name", f"{command} --rename {one['now']}={one['column']}")

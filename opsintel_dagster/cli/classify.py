@@ -16,7 +16,7 @@ from opsintel_dagster.errors import SettingsError, UnknownName
 from opsintel_dagster.healing.classification import classify_links, decide
 from opsintel_dagster.healing.failure import Link, reason_of
 from opsintel_dagster.healing.traceback_text import links_of_text
-from opsintel_dagster.orchestration.declarations import chosen, load_outcomes, module_name
+from opsintel_dagster.orchestration.declarations import load_outcome
 from opsintel_dagster.orchestration.run_failures import RunFailure, failures_of_run
 from opsintel_dagster.outcome import FailureClass, FailureRule
 from opsintel_dagster.settings import Settings
@@ -109,9 +109,7 @@ def is_typed_by_hand() -> bool:
 def _rules_of(outcome: str | None, module: str | None) -> Sequence[FailureRule]:
     if outcome is None:
         return ()
-    root = Settings.from_env().root
-    named = module_name(root, module)
-    [compiled] = chosen(load_outcomes(root, named), [outcome], named)
+    compiled = load_outcome(Settings.from_env().root, outcome, module)
     return compiled.outcome.healing.failures
 
 

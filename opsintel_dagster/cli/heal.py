@@ -10,7 +10,7 @@ from opsintel_dagster.cli.release import user
 from opsintel_dagster.cli.wording import counted
 from opsintel_dagster.orchestration import trying_again
 from opsintel_dagster.orchestration.compiled import Compiled
-from opsintel_dagster.orchestration.declarations import chosen, load_outcomes, module_name
+from opsintel_dagster.orchestration.declarations import load_outcome
 from opsintel_dagster.orchestration.drain import Drain, DrainReport
 from opsintel_dagster.orchestration.installation import Installation
 from opsintel_dagster.orchestration.troubles import dependencies_of
@@ -31,8 +31,7 @@ def heal(outcome: str, *, is_dry_run: bool, module: str | None, as_json: bool) -
         LedgerError: the ledger cannot be reached.
     """
     settings = Settings.from_env()
-    module = module_name(settings.root, module)
-    (compiled,) = chosen(load_outcomes(settings.root, module), [outcome], module)
+    compiled = load_outcome(settings.root, outcome, module)
     with Installation.open(settings) as installation:
         steps = _plan(installation, compiled)
         if not as_json:

@@ -12,7 +12,7 @@ from opsintel_dagster.cli.console import answers, messages, write_json
 from opsintel_dagster.cli.moments import moment_of
 from opsintel_dagster.cli.opened import opened_ledger
 from opsintel_dagster.cli.wording import counted, effort, place
-from opsintel_dagster.orchestration.declarations import chosen, load_outcomes, module_name
+from opsintel_dagster.orchestration.declarations import load_outcome
 from opsintel_dagster.orchestration.installation import Installation
 from opsintel_dagster.orchestration.keeping import in_force
 from opsintel_dagster.orchestration.learning import Proposal, learn
@@ -39,8 +39,7 @@ def run(
     """
     settings = Settings.from_env()
     moment = moment_of(since)
-    module = module_name(settings.root, module)
-    (declared,) = chosen(load_outcomes(settings.root, module), [outcome], module)
+    declared = load_outcome(settings.root, outcome, module)
     with opened_ledger(settings) as ledger:
         ledger.migrate()
     with (

@@ -85,18 +85,12 @@ def try_channels(outcome: str, *, module: str | None, as_json: bool) -> bool:
         SettingsError: there is no such module.
     """
     # Declarations cost a second or two to load: only who sends something pays it.
-    from opsintel_dagster.orchestration.declarations import (
-        chosen,
-        load_outcomes,
-        module_name,
-    )
+    from opsintel_dagster.orchestration.declarations import load_outcome
     from opsintel_dagster.outcome import shown_channel
     from opsintel_dagster.watching import AppriseSender
     from opsintel_dagster.watching.outbox import send_through
 
-    root = Settings.from_env().root
-    name = module_name(root, module)
-    (compiled,) = chosen(load_outcomes(root, name), [outcome], name)
+    compiled = load_outcome(Settings.from_env().root, outcome, module)
     body = f"A test of this channel by {user()}. Nothing is wrong, nothing is to be done."
     results = []
     for owner, channels in compiled.outcome.notices.channels.items():

@@ -19,7 +19,7 @@ from opsintel_dagster.errors import EditsRefused
 from opsintel_dagster.ledger.decisions import DecisionKind
 from opsintel_dagster.orchestration import decisions, exports
 from opsintel_dagster.orchestration.decisions import Decided, Preview
-from opsintel_dagster.orchestration.declarations import chosen, load_outcomes, module_name
+from opsintel_dagster.orchestration.declarations import load_outcome
 from opsintel_dagster.orchestration.edits import Edited
 from opsintel_dagster.orchestration.installation import Installation
 from opsintel_dagster.orchestration.keeping import amendments_of, named
@@ -54,8 +54,7 @@ def resolve(
         raise typer.BadParameter("--json asks nothing; write --yes or --dry-run")
     settings = Settings.from_env()
     one = _case(settings, name)
-    module = module_name(settings.root, module)
-    (compiled,) = chosen(load_outcomes(settings.root, module), [one.outcome], module)
+    compiled = load_outcome(settings.root, one.outcome, module)
     decided = None
     with Installation.open(settings) as installation:
         edits = _edits(installation, one, answer)

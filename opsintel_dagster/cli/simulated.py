@@ -20,7 +20,7 @@ from opsintel_dagster.cli.wording import (
 from opsintel_dagster.orchestration.compiled import Compiled
 from opsintel_dagster.orchestration.installation import Installation
 from opsintel_dagster.orchestration.keeping import in_force, with_new
-from opsintel_dagster.orchestration.simulation import Moved, Simulation, simulate
+from opsintel_dagster.orchestration.simulation import CaseChange, Moved, Simulation, simulate
 from opsintel_dagster.outcome import Amendment
 
 MOST_LEFT_OUT: Final = 5
@@ -107,9 +107,8 @@ def _values(example: Mapping[str, Any], compiled: Compiled) -> dict[str, Any]:
 
 
 def _case_lines(found: Simulation, compiled: Compiled) -> Iterator[Text]:
-    minutes = _minutes(compiled)
     for one in found.cases:
-        saved = (one.before - one.after) * minutes.get(one.failure_mode, 0)
+        saved = _minutes_less(one, compiled)
         said = "; no case would have been opened" if not one.after else ""
         if not one.before:
             said = "; a case that was not there"
@@ -142,7 +141,6 @@ def _left_out(found: Simulation) -> Iterator[str]:
 
 def document(found: Simulation, compiled: Compiled) -> dict[str, Any]:
     """The same for programs; personal data masked."""
-    minutes = _minutes(compiled)
     return {
         "outcome": found.outcome,
         "batches": found.batches,
@@ -169,9 +167,7 @@ def document(found: Simulation, compiled: Compiled) -> dict[str, Any]:
         "cases": [
             {
                 **asdict(one),
-                "minutes_less": (one.before - one.after) * minutes[one.failure_mode]
-                if one.failure_mode in minutes
-                else None,
+                "minutes_less": _minutes_less(one, compiled),
             }
             for one in found.cases
         ],
@@ -191,6 +187,6 @@ def document(found: Simulation, compiled: Compiled) -> dict[str, Any]:
     }
 
 
-def _minutes(compiled: Compiled) -> dict[str, float]:
-    modes = compiled.outcome.failure_modes
-    return {mode.name: mode.human_step.minutes for mode in modes if mode.human_step is not None}
+def _minutes_less(one: CaseChange, compiled: Compiled) -> float | None:
+    minutes = compiled.minutes_of(one.failure_mode)
+    return None if minutes is None else (one.before - one.after) * minutes

@@ -28,7 +28,7 @@ from sqlalchemy.exc import IntegrityError
 
 from opsintel_dagster.ledger import entries
 from opsintel_dagster.ledger.ids import stable_id
-from opsintel_dagster.ledger.tables import UtcDateTime, metadata
+from opsintel_dagster.ledger.tables import Count, UtcDateTime, metadata
 
 KEPT = "amended"
 RETIRED = "amendment_retired"
@@ -50,7 +50,7 @@ amendment = Table(
     Column("retired_at", UtcDateTime),
     Column("retired_by", String(200)),
     Column("retired_reason", Text),
-    Column("fired", Integer, nullable=False),
+    Column("fired", Count, nullable=False),
     Column("last_fired_at", UtcDateTime),
     Column("idle", Text),
     UniqueConstraint("outcome", "number", name="uq_opsintel_amendment_number"),

@@ -222,14 +222,12 @@ def predecessors(connection: Connection, new: str) -> list[str]:
 
 
 def versions_before(connection: Connection, new: str) -> list[str]:
-    """Everything the correction `new` descends from, whoever has superseded it, newest first."""
-    found: list[str] = []
-    query = select(arrival.c.supersedes)
-    old = connection.execute(query.where(arrival.c.id == new)).scalar()
-    while old is not None:
-        found.append(old)
-        old = connection.execute(query.where(arrival.c.id == old)).scalar()
-    return found
+    """Everything the correction `new` descends from, whoever has superseded it."""
+    older = select(arrival.c.supersedes).where(arrival.c.id == new).cte(recursive=True)
+    again = select(arrival.c.supersedes).join(older, arrival.c.id == older.c.supersedes)
+    chain = older.union_all(again)
+    query = select(chain.c.supersedes).where(chain.c.supersedes.is_not(None))
+    return list(connection.execute(query).scalars())
 
 
 def settle(connection: Connection, superseded: Sequence[str], new: str) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from opsintel_dagster.errors import LedgerError
 from opsintel_dagster.settings import LEDGER_VARIABLE
 
-HEAD_REVISION = "0008"
+HEAD_REVISION = "0009"
 _MIGRATION_LOCK = 0x6F7073  # any constant known to all installations ("ops")
 _SQLITE_BUSY_SECONDS = 60
 _INSTALL = "pip install 'opsintel-dagster[postgres]'"

@@ -156,6 +156,13 @@ class Compiled:
                 return mode.owner
         return self.outcome.owner
 
+    def minutes_of(self, failure_mode: str) -> float | None:
+        """How many minutes a person needs for one of its records; None: nobody said."""
+        for mode in self.outcome.failure_modes:
+            if mode.name == failure_mode and mode.human_step:
+                return mode.human_step.minutes
+        return None
+
     def replayed_when(self) -> dict[str, str]:
         """Failure modes whose rows are judged again when a reference changes: mode → reference."""
         return {
@@ -197,7 +204,7 @@ class Compiled:
                 mode.name: {
                     "rules": list(mode.rules),
                     "human_step": mode.human_step.does if mode.human_step else None,
-                    "minutes": mode.human_step.minutes if mode.human_step else None,
+                    "minutes": self.minutes_of(mode.name),
                     "replay_when": replayed_when.get(mode.name),
                     "answer_within_seconds": mode.answer_within.total_seconds()
                     if mode.answer_within

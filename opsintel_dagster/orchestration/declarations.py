@@ -56,6 +56,19 @@ def load_outcomes(root: Path, given: str | None = None) -> tuple[Compiled, ...]:
     return in_order(list(found.values()))
 
 
+def load_outcome(root: Path, outcome: str, given: str | None = None) -> Compiled:
+    """One outcome of the code location, by its name.
+
+    Raises:
+        UnknownName: the module declares no such outcome.
+        SettingsError: there is no such module, or it defines nothing for Dagster.
+        DeclarationError: with every finding of every outcome.
+    """
+    name = module_name(root, given)
+    (found,) = chosen(load_outcomes(root, name), [outcome], name)
+    return found
+
+
 def chosen(outcomes: Sequence[Compiled], names: Sequence[str], module: str) -> list[Compiled]:
     """The outcomes of these names, in the order in which they are to be drained.
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import polars as pl
 from sqlalchemy import Row
 
-from opsintel_dagster.orchestration.amending import AmendedRows, with_marks
+from opsintel_dagster.orchestration.amending import AmendedRows
 from opsintel_dagster.orchestration.compiled import TOLERANCE, Compiled
 from opsintel_dagster.orchestration.crashing import verdict_of
 from opsintel_dagster.orchestration.symptoms import held_for
@@ -40,11 +40,6 @@ class JudgedRows:
     warned: Mapping[str, int]
     is_whole: bool
     amended: AmendedRows
-
-    @property
-    def going_on(self) -> pl.DataFrame:
-        """The verified rows with what is said of them (`_amended`), ready to be routed."""
-        return with_marks(self.verified, self.amended.marks())
 
 
 def judge_rows(

@@ -7,7 +7,7 @@ only where no decision about that cause said anything else.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -139,18 +139,12 @@ def _tried(
         for moved in found.moved
         if moved.before.kind == QUARANTINE and moved.after.kind != QUARANTINE
     )
-    minutes = {
-        mode.name: mode.human_step.minutes
-        for mode in compiled.outcome.failure_modes
-        if mode.human_step is not None
-    }.get(one.cause.failure_mode)
-    return Proposal(
-        one.amendment,
-        one.cause,
-        one.support,
-        found,
-        saved,
-        None if minutes is None else minutes * saved,
+    minutes = compiled.minutes_of(one.cause.failure_mode)
+    return replace(
+        one,
+        simulation=found,
+        records_saved=saved,
+        minutes_saved=None if minutes is None else minutes * saved,
     )
 
 

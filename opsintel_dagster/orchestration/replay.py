@@ -16,9 +16,11 @@ from opsintel_dagster.ledger.cases import DECLARATION
 from opsintel_dagster.ledger.ids import stable_id
 from opsintel_dagster.orchestration.case_rows import CaseRows
 from opsintel_dagster.orchestration.compiled import Compiled
+from opsintel_dagster.orchestration.installation import Installation
 from opsintel_dagster.orchestration.judging_again import JudgingAgain, as_raw
 from opsintel_dagster.orchestration.leaving import Leaving
 from opsintel_dagster.orchestration.quarantine import ROW
+from opsintel_dagster.orchestration.references import References
 from opsintel_dagster.orchestration.work import Work
 from opsintel_dagster.store import StoredFile
 
@@ -37,14 +39,7 @@ def replay_healed(
         LedgerError: the ledger cannot be reached.
     """
     replayed = 0
-    with work.installation.ledger.read() as connection:
-        open_cases = cases.with_open_rows(connection, work.name)
-    for case in open_cases:
-        reference = work.compiled.replayed_when().get(case.failure_mode)
-        versions = {reference: work.references.version(reference)} if reference else {}
-        changed = untried(work.compiled, case.tried_version, versions)
-        if not changed:
-            continue
+    for case, changed in unjudged(work.installation, work.compiled, work.references):
         try:
             replayed += _replay(work, case, changed)
         except (LeaseLost, LedgerError):
@@ -54,6 +49,22 @@ def replay_healed(
         except (OpsintelError, pl.exceptions.PolarsError) as error:
             failures[f"replay of {cases.about(case)}"] = str(error)
     return replayed
+
+
+def unjudged(
+    installation: Installation, compiled: Compiled, references: References
+) -> list[tuple[Row[Any], dict[str, str]]]:
+    """Open cases with rows that are to be judged again, each with what is new."""
+    with installation.ledger.read() as connection:
+        open_cases = cases.with_open_rows(connection, compiled.name)
+    found = []
+    for case in open_cases:
+        reference = compiled.replayed_when().get(case.failure_mode)
+        versions = {reference: references.version(reference)} if reference else {}
+        changed = untried(compiled, case.tried_version, versions)
+        if changed:
+            found.append((case, changed))
+    return found
 
 
 def untried(

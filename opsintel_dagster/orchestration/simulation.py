@@ -26,7 +26,7 @@ from opsintel_dagster.orchestration.judging import judge_rows
 from opsintel_dagster.orchestration.judging_again import RECORD, JudgingAgain
 from opsintel_dagster.orchestration.raw import with_arrival
 from opsintel_dagster.orchestration.references import References
-from opsintel_dagster.orchestration.replay import untried
+from opsintel_dagster.orchestration.replay import unjudged
 from opsintel_dagster.outcome.names import KEY_REPEAT, UNROUTED
 from opsintel_dagster.store import together
 
@@ -105,11 +105,6 @@ class Simulation:
         """How many records would have gone elsewhere."""
         return sum(one.records for one in self.moved)
 
-    @property
-    def changes_nothing(self) -> bool:
-        """Whether nothing would have been, nor will be, different."""
-        return not self.moved and not any(plan.leave for plan in self.next_drain.values())
-
 
 def simulate(
     installation: Installation,
@@ -164,13 +159,7 @@ def next_drain_of(
     plans: dict[str, Plan] = {}
     waiting: dict[str, str] = {}
     references = References(installation)
-    with installation.ledger.read() as connection:
-        open_cases = cases.with_open_rows(connection, compiled.name)
-    for case in open_cases:
-        reference = compiled.replayed_when().get(case.failure_mode)
-        versions = {reference: references.version(reference)} if reference else {}
-        if not untried(compiled, case.tried_version, versions):
-            continue
+    for case, _ in unjudged(installation, compiled, references):
         try:
             again = JudgingAgain.now(compiled, installation, references)
             with installation.ledger.read() as connection:

@@ -20,7 +20,9 @@ from opsintel_dagster.ledger import (
     cases,
     migrations,
 )
+from opsintel_dagster.ledger.amendments import amendment
 from opsintel_dagster.ledger.connection import HEAD_REVISION
+from opsintel_dagster.ledger.decisions import decision
 from opsintel_dagster.ledger.tables import entry, metadata
 
 
@@ -37,6 +39,7 @@ def test_the_shipped_revisions_make_exactly_the_tables_the_code_uses(database_ur
         with ledger.read() as connection:
             options = {"version_table": "opsintel_alembic_version"}
             context = MigrationContext.configure(connection, opts=options)
+            assert {entry, amendment, decision} <= set(metadata.tables.values())
             assert compare_metadata(context, metadata) == []
             assert context.get_current_revision() == HEAD_REVISION
 
