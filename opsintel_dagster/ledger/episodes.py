@@ -4,7 +4,7 @@ A symptom that comes back after it was over is a new episode, so an id carries w
 most one episode of a key is open, which the database itself sees to.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -61,14 +61,21 @@ def begin(
     return True
 
 
-def seen(connection: Connection, facts: Mapping[str, Mapping[str, Any]], now: datetime) -> None:
-    """Keep what is known of open episodes now, by their ids."""
+def seen(
+    connection: Connection,
+    known: Iterable[tuple[str, str | None, Mapping[str, Any]]],
+    now: datetime,
+) -> None:
+    """Keep what is known of open episodes now: the id, the outcome that sees it, the facts."""
     statement = (
         update(episode)
         .where(episode.c.id == bindparam("identity"))
-        .values(last_seen_at=now, facts=bindparam("known"))
+        .values(last_seen_at=now, outcome=bindparam("seen_by"), facts=bindparam("facts_now"))
     )
-    rows = [{"identity": identity, "known": dict(known)} for identity, known in facts.items()]
+    rows = [
+        {"identity": identity, "seen_by": outcome, "facts_now": dict(facts)}
+        for identity, outcome, facts in known
+    ]
     if rows:
         connection.execute(statement, rows)
 
@@ -81,15 +88,17 @@ def end(connection: Connection, identities: Sequence[str], now: datetime) -> Non
 
 
 def still_open(
-    connection: Connection, outcomes: Collection[str | None] | None = None
+    connection: Connection,
+    outcomes: Collection[str | None] | None = None,
+    keys: Collection[str] = (),
 ) -> list[Row[Any]]:
-    """Open episodes, the oldest first: of these outcomes (None: the installation), or of all.
+    """Open episodes, the oldest first: all, or of these outcomes (None: the installation) or keys.
 
     The database would look through all that ever happened to the outcomes; few things are open.
     """
     query = select(episode).where(episode.c.over_at.is_(None))
     rows = connection.execute(query.order_by(episode.c.began_at, episode.c.id))
-    return [row for row in rows if outcomes is None or row.outcome in outcomes]
+    return [row for row in rows if outcomes is None or row.outcome in outcomes or row.key in keys]
 
 
 def find(connection: Connection, identity: str) -> Row[Any]:

@@ -5,8 +5,8 @@ told once more when it is over. A symptom that is gone for a moment is not over.
 window nothing is told; what stands when it ends is told then.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Self
 
@@ -18,6 +18,7 @@ from opsintel_dagster.watching.windows import is_in_maintenance
 
 OVER_AFTER: Final = timedelta(minutes=5)
 """A symptom that comes back within this time was never gone."""
+OTHERS_NAMED: Final = 10
 OWNER_STEP: Final = 0
 FALLBACK_STEP: Final = 1
 _UNDECLARED: Final = Notices()
@@ -121,17 +122,19 @@ def decide(
         now: The time of the look.
     """
     known = {episode.key: episode for episode in episodes}
-    seen_now: dict[str, Symptom] = {}
+    seen_now: dict[str, list[Symptom]] = {}
     for symptom in symptoms:
-        seen_now.setdefault(symptom.key, symptom)
+        seen_now.setdefault(symptom.key, []).append(symptom)
     begun, seen, over = [], [], []
     tellings: list[Telling] = []
-    for key, symptom in seen_now.items():
+    for key, same in seen_now.items():
+        symptom = _as_one(same, declared, now)
         episode = known.get(key)
         if episode is None:
             episode = Episode.begin(symptom, now)
             begun.append((episode, symptom))
         else:
+            episode = replace(episode, outcome=symptom.outcome)
             seen.append((episode, symptom))
         tellings += _due(episode, symptom, declared.get(symptom.outcome, _UNDECLARED), now)
     for key, episode in known.items():
@@ -147,6 +150,25 @@ def decide(
         tellings += _resolved(episode, told)
     return Decisions(
         begun=tuple(begun), seen=tuple(seen), over=tuple(over), tellings=tuple(tellings)
+    )
+
+
+def _as_one(same: Sequence[Symptom], declared: Declared, now: datetime) -> Symptom:
+    """What several outcomes see is told once: by the first of them that is not in maintenance."""
+
+    def may_be_told(one: Symptom) -> bool:
+        notices = declared.get(one.outcome, _UNDECLARED)
+        return not is_in_maintenance(notices.maintenance, now)
+
+    first, *others = sorted(same, key=may_be_told, reverse=True)
+    names = [str(one.outcome) for one in others if one.outcome != first.outcome]
+    if not names:
+        return first
+    rest = f" and {len(names) - OTHERS_NAMED} more" if len(names) > OTHERS_NAMED else ""
+    return replace(
+        first,
+        detail=f"{first.detail}\nIt holds back {', '.join(names[:OTHERS_NAMED])}{rest} too.",
+        cost_per_hour=sum(one.cost_per_hour for one in same),
     )
 
 

@@ -52,7 +52,8 @@ def put_decided(
     """Decide what begins, is over and has to be told, and write it in this transaction."""
     seen = list(symptoms)
     looked_at = {*declared, *(symptom.outcome for symptom in seen)}
-    rows = {row.id: row for row in episodes.still_open(connection, looked_at)}
+    found = episodes.still_open(connection, looked_at, {symptom.key for symptom in seen})
+    rows = {row.id: row for row in found}
     decisions = decide(_episodes(connection, rows), seen, declared, now)
     refused = set()
     for episode, symptom in decisions.begun:
@@ -70,7 +71,8 @@ def put_decided(
         )
         if not is_mine:  # another process was faster, and tells it
             refused.add(episode.id)
-    episodes.seen(connection, {one.id: symptom.facts() for one, symptom in decisions.seen}, now)
+    known = ((one.id, one.outcome, symptom.facts()) for one, symptom in decisions.seen)
+    episodes.seen(connection, known, now)
     episodes.end(connection, [one.id for one in decisions.over], now)
     for telling in decisions.tellings:
         if telling.episode.id not in refused:

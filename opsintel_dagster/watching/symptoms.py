@@ -65,8 +65,14 @@ class Symptom:
 
     @property
     def key(self) -> str:
-        """The same as long as it is the same thing, whatever the numbers are by now."""
-        return stable_id("symptom", self.kind, self.outcome, self.subject)
+        """The same as long as it is the same thing, whatever the numbers are by now.
+
+        A dependency that is down is one thing to its owner, however many outcomes use it.
+        """
+        is_shared = self.kind is SymptomKind.BREAKER_OPEN
+        return stable_id(
+            "symptom", self.kind, self.owner if is_shared else self.outcome, self.subject
+        )
 
     def facts(self) -> dict[str, Any]:
         """What the ledger keeps of it beside its own columns."""

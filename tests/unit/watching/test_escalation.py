@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +11,14 @@ from watched import FALLBACK, NOW, OWNER, late, minutes, notices
 
 from opsintel_dagster.ledger.notices import NoticeKind
 from opsintel_dagster.outcome import Notices, Window
-from opsintel_dagster.watching import Decisions, Episode, Symptom, decide, is_in_maintenance
+from opsintel_dagster.watching import (
+    Decisions,
+    Episode,
+    Symptom,
+    SymptomKind,
+    decide,
+    is_in_maintenance,
+)
 from opsintel_dagster.watching.escalation import OVER_AFTER, Told, installation_notices
 
 LAST_HOUR = Window(begins=minutes(-60), ends=minutes(20))
@@ -116,6 +124,39 @@ def test_without_a_fallback_or_with_the_owner_as_one_nobody_else_is_told() -> No
 
 def test_the_same_symptom_seen_twice_at_once_is_told_once() -> None:
     assert Watched().look(NOW, late(), late(detail="as another sees it")) == [("begun", 0, OWNER)]
+
+
+def down(outcome: str, **changes: Any) -> Symptom:
+    about = {"kind": SymptomKind.BREAKER_OPEN, "subject": "receiver gate", "outcome": outcome}
+    return late(**{**about, "detail": "3 batches held back.", **changes})
+
+
+def test_a_dependency_of_many_outcomes_that_is_down_is_told_to_an_owner_once() -> None:
+    others = [down(f"shop_{number:02}") for number in range(12)]
+    made = decide([], [down("parcels"), *others, down("mail", owner=FALLBACK)], {}, NOW)
+    mine, theirs = (telling.symptom for telling in made.tellings)
+    assert mine is not None
+    assert (mine.outcome, mine.owner, mine.cost_per_hour) == ("parcels", OWNER, 13 * 600)
+    assert mine.detail.splitlines()[0] == "3 batches held back."
+    assert mine.detail.endswith("shop_08, shop_09 and 2 more too.")
+    assert theirs == down("mail", owner=FALLBACK)
+
+
+def test_the_maintenance_of_one_outcome_keeps_nothing_from_the_owner_of_another() -> None:
+    declared = {"parcels": notices(maintenance=[LAST_HOUR]), "letters": notices()}
+    both = [down("parcels"), down("letters")]
+    (telling,) = decide([], both, declared, NOW).tellings
+    assert telling.episode.outcome == "letters"
+
+
+def test_an_episode_goes_on_with_whoever_still_sees_it() -> None:
+    """An outcome that is not declared any more takes nothing with it."""
+    begun = Episode.begin(down("parcels"), NOW)
+    declared = {"letters": notices()}
+    made = decide([begun], [down("letters")], declared, minutes(1))
+    ((episode, _),) = made.seen
+    assert (episode.id, episode.outcome) == (begun.id, "letters")
+    assert decide([episode], [], declared, minutes(9)).over == (episode,)
 
 
 def test_what_another_code_location_watches_is_left_alone() -> None:

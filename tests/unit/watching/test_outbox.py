@@ -14,7 +14,14 @@ from opsintel_dagster.ledger import Ledger, bindings, episodes
 from opsintel_dagster.ledger import notices as outbox
 from opsintel_dagster.ledger.notices import NoticeState
 from opsintel_dagster.outcome import EnvValue, Notices
-from opsintel_dagster.watching import AppriseSender, SendReport, Symptom, put_decided, send_due
+from opsintel_dagster.watching import (
+    AppriseSender,
+    SendReport,
+    Symptom,
+    SymptomKind,
+    put_decided,
+    send_due,
+)
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 """What the database has no part in is tried on one of them."""
@@ -242,6 +249,19 @@ def test_that_it_is_over_is_told_after_that_it_began(ledger: Ledger) -> None:
         assert send_due(ledger, declared, phone, now) == SendReport(sent=1)
     bodies = [body.splitlines()[0] for _, body in phone.sent]
     assert bodies == ["**12 records are late**", "**Resolved: 12 records are late**"]
+
+
+@on_sqlite
+def test_what_is_down_for_another_code_location_too_is_its_episode_as_well(ledger: Ledger) -> None:
+    down = {"kind": SymptomKind.BREAKER_OPEN, "subject": "receiver gate"}
+    put(ledger, NOW, late(**down))
+    declared = put(ledger, minutes(1), late(**down, outcome="letters"))
+    with ledger.read() as connection:
+        (episode,) = episodes.still_open(connection)
+    assert (episode.outcome, episode.last_seen_at) == ("letters", minutes(1))
+    with ledger.write() as connection:
+        assert put_decided(connection, [], declared, minutes(9)).over
+    assert sorted(row.kind for row in listed(ledger)) == ["begun", "resolved"]
 
 
 @on_sqlite
