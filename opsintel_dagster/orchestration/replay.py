@@ -101,7 +101,7 @@ def _replay(work: Work, case: Row[Any], changed: dict[str, str]) -> int:
 
 def _told(name: str, version: str) -> str:
     if name == DECLARATION:
-        return f"the declaration changed (version {version[:12]})"
+        return f"the declaration or its amendments changed (version {version[:12]})"
     return f"reference {name} changed (version {version})"
 
 

@@ -343,7 +343,7 @@ def test_a_changed_contract_closes_the_case_whose_rule_it_loosens(operation: Ope
     assert "P5" not in taken
     case = found(operation, DEPOT)  # its failure mode is gone: it is nobody's any more
     assert case.state == "closed"
-    assert case.closed_by.startswith("the declaration changed")
+    assert case.closed_by.startswith("the declaration or its amendments changed")
 
 
 def test_open_rows_are_judged_once_by_a_declaration(operation: Operation) -> None:
@@ -370,7 +370,7 @@ def test_refused_rows_are_tried_once_more_under_a_new_declaration(operation: Ope
     closed_by = found(
         operation, cases.case_id("parcels", "refused", "gate: not this one")
     ).closed_by
-    assert closed_by.startswith("the declaration changed")
+    assert closed_by.startswith("the declaration or its amendments changed")
 
 
 def test_a_case_about_what_was_given_up_is_replayed_as_heal_does(tmp_path: Path) -> None:
