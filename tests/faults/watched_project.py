@@ -275,3 +275,4 @@ class WatchedProject:
         self.stop()
         self.log.close()
         self.channel.server.shutdown()
+        self.channel.server.server_close()
