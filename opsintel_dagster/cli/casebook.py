@@ -24,7 +24,7 @@ _ID: Final = re.compile(r"[0-9a-f]{1,32}")
 _OF_ARRIVALS: Final = "arrival."
 _EMPTY: Final[Mapping[str, Any]] = {}
 _NOTHING: Final = (
-    "nothing closes {} by itself: give the failure mode a `replay_when`, or let the source take "
+    "by itself nothing closes {}: give the failure mode a `replay_when`, or let the source take "
     "corrections (`same_name: correction`)"
 )
 _BY_COLUMNS: Final = frozenset({"arrival.columns", "arrival.drift"})
@@ -275,12 +275,12 @@ def _closes_when(
     default = [mode["default"]] if mode.get("default") else []
     by_hand = [_CHANGES, *(f"its clock runs out: {one}" for one in default), _DECIDES]
     if not ways and records:
-        return f"{'; or '.join(by_hand)}. By itself: {_NOTHING.format('it')}"
+        return f"{'; or '.join(by_hand)}; {_NOTHING.format('it')}"
     if not ways:
         return _NOTHING.format("it")
     heals = mode.get("replay_when") or facts.get("takes_corrections")
     if records and not heals and row.failure_mode != IN_DOUBT:
-        return f"{'; or '.join([*ways, *by_hand])}. By itself: {_NOTHING.format('its records')}"
+        return f"{'; or '.join([*ways, *by_hand])}; {_NOTHING.format('its records')}"
     return "; or ".join([*ways, *(by_hand if records else [])])
 
 

@@ -133,7 +133,7 @@ def _dagster_home() -> Iterator[Diagnosis]:
     if blocked:
         yield Diagnosis(culprit=HOME_VARIABLE, reason=blocked, fix="Give write permission.")
         return
-    yield Diagnosis(culprit=HOME_VARIABLE, reason=place(folder) or str(folder))
+    yield Diagnosis(culprit=HOME_VARIABLE, reason=str(folder))
     yield _dagster_yaml(folder / "dagster.yaml")
 
 

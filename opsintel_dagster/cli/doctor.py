@@ -31,9 +31,16 @@ def doctor(*, module: str | None, as_json: bool) -> bool:
         diagnoses = [{**asdict(one), "ok": one.is_well} for one in found]
         write_json({"ok": not wrong, "diagnoses": diagnoses})
     else:
-        text = f"{counted(len(wrong), 'problem')} found." if wrong else "Everything is well."
-        answers().print(f"\n{text}", style="red" if wrong else "green")
+        style = "red" if wrong else "green"
+        answers().print(f"\n{_summary(found, len(wrong))}", style=style)
     return not wrong
+
+
+def _summary(found: list[Diagnosis], wrong: int) -> str:
+    if wrong:
+        return f"{counted(wrong, 'problem')} found."
+    hints = sum(one.is_advice for one in found)
+    return f"Nothing is wrong; {counted(hints, 'hint')}." if hints else "Everything is well."
 
 
 def _look(module: str | None) -> Iterator[Diagnosis]:

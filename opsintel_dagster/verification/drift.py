@@ -3,10 +3,12 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from opsintel_dagster.verification.profiles import Profile
 from opsintel_dagster.verification.renames import propose_renames
+
+_OTHER_DELIMITERS: Final = {";": "`;`", "\t": "a tab", "|": "`|`"}
 
 
 class DriftKind(StrEnum):
@@ -37,7 +39,10 @@ class Drift:
             return f"{self.column} seems to be called {self.now} ({self.confidence:.0%} sure)"
         if self.kind is DriftKind.RETYPED:
             return f"{self.column} was {self.was} and is {self.now}"
-        return f"{self.column} was {self.kind}"
+        said = f"{self.column} was {self.kind}"
+        if self.kind is DriftKind.ADDED and (delimiter := _likely_delimiter(self.column)):
+            said += f" (does {delimiter} separate the columns? then declare it as `delimiter`)"
+        return said
 
     def to_json(self) -> dict[str, Any]:
         """As the ledger keeps it: only what it says."""
@@ -48,6 +53,12 @@ class Drift:
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """What `to_json` gave."""
         return cls(**{**data, "kind": DriftKind(data["kind"])})
+
+
+def _likely_delimiter(column: str) -> str:
+    """What seems to stand between several names that were read as the name of one column."""
+    found = (name for sign, name in _OTHER_DELIMITERS.items() if sign in column)
+    return next(found, "")
 
 
 def find_drift(

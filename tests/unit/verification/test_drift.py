@@ -82,6 +82,14 @@ def test_another_name_with_other_values_is_no_rename() -> None:
     assert {one.kind for one in drift(before, now, [])} == {DriftKind.ADDED, DriftKind.REMOVED}
 
 
+def test_several_names_read_as_one_ask_for_their_delimiter() -> None:
+    now = pl.DataFrame({"parcel;weight": ["P1;2.5"]})
+    *_, added = drift(None, now, ["parcel", "weight"])
+    assert str(added) == (
+        "parcel;weight was added (does `;` separate the columns? then declare it as `delimiter`)"
+    )
+
+
 def test_a_renamed_column_may_have_changed_its_kind_too() -> None:
     before = pl.DataFrame({"Created Date": ["01/31/2019 06:35:53 PM"] * 30})
     now = pl.DataFrame({"created_date": ["2023-12-10T00:25:57.000"] * 30})
