@@ -18,23 +18,21 @@ def desk() -> Iterator[Desk]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            content = self.rfile.read(int(self.headers["Content-Length"]))
-            answer = self._answered()
-            if answer == 200:
-                opened.taken.append(json.loads(content))
+            self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
 
         def do_GET(self) -> None:
-            self._answered()
+            self._answer()
 
-        def _answered(self) -> int:
+        def _answer(self, told: dict[str, Any] | None = None) -> None:
             opened.asked.append(self.path)
             if opened.waits is not None:
                 opened.waits.wait(5)
             answer = opened.answers.pop(0) if opened.answers else 200
+            if told is not None and answer == 200:
+                opened.taken.append(told)  # before the answer: who has it looks at once
             self.send_response(answer)
             self.send_header("Content-Length", "0")
             self.end_headers()
-            return answer
 
         def log_message(self, *_: Any) -> None:
             """Tests read what was taken, not this."""
