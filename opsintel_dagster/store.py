@@ -30,7 +30,7 @@ GONE = (
 )
 FOOTERS_AT_A_TIME = 16
 FOOTER_BYTES = 64 * 1024
-"""More than most footers have, and fetched in one request."""
+"""More than most footers have."""
 PARQUET_BEGINS = b"PAR1"
 FILES_AT_A_TIME = 100  # Polars keeps a thread for each while it reads their footers
 
@@ -112,28 +112,31 @@ class Store:
             frames = [frame.select(columns) for frame in frames]
         return together(frames)
 
-    def measure(self, paths: Sequence[str], expression: pl.Expr) -> dict[str, int | StoreError]:
-        """One number of each file, such as `pl.len()`; what cannot be read gives its error.
+    def count(
+        self, paths: Sequence[str], where: pl.Expr | None = None
+    ) -> dict[str, int | StoreError]:
+        """How many rows of each file there are, or hold `where`; what cannot be read: its error.
 
-        Many footers are read at a time: one after the other they would cost a drain of an outcome
-        with a long history most of its time.
+        All rows are counted from footers. Many are read at a time: one after the other they would
+        cost a drain of an outcome with a long history most of its time.
         """
-        measured: dict[str, int | StoreError] = {}
-        if not self._is_local and not expression.meta.root_names():
+        if where is None and not self._is_local:
             with ThreadPoolExecutor(FOOTERS_AT_A_TIME) as pool:
                 return dict(zip(paths, pool.map(self._remote_rows, paths), strict=True))
+        expression = pl.len() if where is None else where.sum()
+        counted: dict[str, int | StoreError] = {}
         for start in range(0, len(paths), FILES_AT_A_TIME):
             some = paths[start : start + FILES_AT_A_TIME]
             try:
                 frames = [self._scan_one(path).select(expression) for path in some]
                 for path, frame in zip(some, pl.collect_all(frames), strict=True):
-                    measured[path] = int(frame.item())
+                    counted[path] = int(frame.item())
             except (StoreError, OSError, pl.exceptions.PolarsError):
                 for path in some:  # one of them is damaged: find out which
-                    measured[path] = self._measure_one(path, expression)
-        return measured
+                    counted[path] = self._count_one(path, expression)
+        return counted
 
-    def _measure_one(self, path: str, expression: pl.Expr) -> int | StoreError:
+    def _count_one(self, path: str, expression: pl.Expr) -> int | StoreError:
         try:
             return int(self._scan_one(path).select(expression).collect().item())
         except StoreError as error:

@@ -18,7 +18,7 @@ _TIMES: Final = ("LastModified", "last_modified", "updated", "mtime", "modified"
 
 
 class RemoteFolder(Folder):
-    """A folder, or a prefix, of an fsspec file system.
+    """A folder, or a prefix, of an fsspec file system; `path` as `url_to_fs` gives it.
 
     The mark is the entity tag, or the modification time where there is none. A file whose file
     system tells no time counts as available from the moment it is looked at.
@@ -50,7 +50,7 @@ class RemoteFolder(Folder):
             )
         listed = self._filesystem.find(self._fixed, maxdepth=self._pattern.depth, detail=True)
         matcher = self._pattern.matcher()
-        start = len(self._filesystem._strip_protocol(self._fixed).rstrip("/")) + 1  # noqa: SLF001
+        start = len(self._fixed.rstrip("/")) + 1
         now = datetime.now(UTC)
         found = []
         for path, info in listed.items():

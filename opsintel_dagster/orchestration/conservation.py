@@ -87,10 +87,10 @@ def _count_files(
     installation: Installation, files: Sequence[Row[Any]], places: Places
 ) -> list[Row[Any]]:
     """Count the rows of all files by what they are; returns the files that could be counted."""
-    measured = installation.store.measure([file.path for file in files], pl.len())
+    counted = installation.store.count([file.path for file in files])
     nowhere: list[str] = []
     for file in files:
-        rows = measured[file.path]
+        rows = counted[file.path]
         if isinstance(rows, StoreError):
             places.problems.append(str(rows))
             rows = 0
@@ -109,9 +109,9 @@ def _count_files(
             places.terms["in_flight"] += rows
         if role is Role.ROUTED and state is BatchState.CLOSED and rows:
             nowhere.append(file.path)
-    counts = installation.store.measure(nowhere, (pl.col("_route") == NOWHERE).sum())
-    places.terms["no_action"] += sum(n for n in counts.values() if isinstance(n, int))
-    return [file for file in files if not isinstance(measured[file.path], StoreError)]
+    unneeded = installation.store.count(nowhere, pl.col("_route") == NOWHERE)
+    places.terms["no_action"] += sum(n for n in unneeded.values() if isinstance(n, int))
+    return [file for file in files if not isinstance(counted[file.path], StoreError)]
 
 
 def _count_superseded(

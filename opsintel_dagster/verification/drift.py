@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 from opsintel_dagster.verification.profiles import Profile
 from opsintel_dagster.verification.renames import propose_renames
 
-_OTHER_DELIMITERS: Final = {";": "`;`", "\t": "a tab", "|": "`|`"}
+_DELIMITERS: Final = {";": "`;`", ",": "`,`", "\t": "a tab", "|": "`|`"}
 
 
 class DriftKind(StrEnum):
@@ -25,7 +25,8 @@ class Drift:
     """One change of one column.
 
     `column` is its name as the contract or the arrival before has it, or the new name of one that
-    was added; `now` its new name or kind; `was` its kind before; `confidence` how sure a rename is.
+    was added; `now` its new name or kind; `was` its kind before; `confidence` how sure a rename is;
+    `delimiter` what stands in an added name between names that are missing.
     """
 
     kind: DriftKind
@@ -33,6 +34,7 @@ class Drift:
     now: str | None = None
     was: str | None = None
     confidence: float | None = None
+    delimiter: str | None = None
 
     def __str__(self) -> str:
         if self.kind is DriftKind.RENAMED:
@@ -40,8 +42,9 @@ class Drift:
         if self.kind is DriftKind.RETYPED:
             return f"{self.column} was {self.was} and is {self.now}"
         said = f"{self.column} was {self.kind}"
-        if self.kind is DriftKind.ADDED and (delimiter := _likely_delimiter(self.column)):
-            said += f" (does {delimiter} separate the columns? then declare it as `delimiter`)"
+        if self.delimiter is not None:
+            sign = _DELIMITERS[self.delimiter]
+            said += f" (does {sign} separate the columns? then declare it as `delimiter`)"
         return said
 
     def to_json(self) -> dict[str, Any]:
@@ -53,12 +56,6 @@ class Drift:
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """What `to_json` gave."""
         return cls(**{**data, "kind": DriftKind(data["kind"])})
-
-
-def _likely_delimiter(column: str) -> str:
-    """What seems to stand between several names that were read as the name of one column."""
-    found = (name for sign, name in _OTHER_DELIMITERS.items() if sign in column)
-    return next(found, "")
 
 
 def find_drift(
@@ -91,10 +88,20 @@ def find_drift(
         for one in renames
     ]
     drifts += [Drift(DriftKind.REMOVED, name) for name in gone if name not in moved]
-    drifts += [Drift(DriftKind.ADDED, name) for name in new if name not in old_of]
+    drifts += [
+        Drift(DriftKind.ADDED, name, delimiter=_delimiter(name, gone))
+        for name in new
+        if name not in old_of
+    ]
     if before is not None:
         drifts += _retyped(before, now, old_of)
     return tuple(drifts)
+
+
+def _delimiter(column: str, gone: Collection[str]) -> str | None:
+    """What separates the names of missing columns that were read as the name of this one."""
+    found = (sign for sign in _DELIMITERS if not set(column.split(sign)).isdisjoint(gone))
+    return next(found, None)
 
 
 def gone_and_new(

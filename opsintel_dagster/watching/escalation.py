@@ -5,7 +5,7 @@ told once more when it is over. A symptom that is gone for a moment is not over.
 window nothing is told; what stands when it ends is told then.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Self
@@ -122,13 +122,13 @@ def decide(
         now: The time of the look.
     """
     known = {episode.key: episode for episode in episodes}
-    seen_now: dict[str, list[Symptom]] = {}
+    seen_now: dict[str, dict[str | None, Symptom]] = {}
     for symptom in symptoms:
-        seen_now.setdefault(symptom.key, []).append(symptom)
+        seen_now.setdefault(symptom.key, {}).setdefault(symptom.outcome, symptom)
     begun, seen, over = [], [], []
     tellings: list[Telling] = []
     for key, same in seen_now.items():
-        symptom = _as_one(same, declared, now)
+        symptom = _as_one(same.values(), declared, now)
         episode = known.get(key)
         if episode is None:
             episode = Episode.begin(symptom, now)
@@ -153,7 +153,7 @@ def decide(
     )
 
 
-def _as_one(same: Sequence[Symptom], declared: Declared, now: datetime) -> Symptom:
+def _as_one(same: Collection[Symptom], declared: Declared, now: datetime) -> Symptom:
     """What several outcomes see is told once: by the first of them that is not in maintenance."""
 
     def may_be_told(one: Symptom) -> bool:
@@ -161,9 +161,9 @@ def _as_one(same: Sequence[Symptom], declared: Declared, now: datetime) -> Sympt
         return not is_in_maintenance(notices.maintenance, now)
 
     first, *others = sorted(same, key=may_be_told, reverse=True)
-    names = [str(one.outcome) for one in others if one.outcome != first.outcome]
-    if not names:
+    if not others:
         return first
+    names = [str(one.outcome) for one in others]
     rest = f" and {len(names) - OTHERS_NAMED} more" if len(names) > OTHERS_NAMED else ""
     return replace(
         first,

@@ -28,8 +28,8 @@ def test_what_was_written_is_read_back(root: str) -> None:
     file = store.write("parcels", "b1", "raw", ROWS)
     assert store.read([file.path]).equals(ROWS)
     assert store.scan([file.path]).collect().equals(ROWS)
-    assert store.measure([file.path], pl.len()) == {file.path: file.rows}
-    assert store.measure([file.path], pl.col("name").is_null().sum()) == {file.path: 1}
+    assert store.count([file.path]) == {file.path: file.rows}
+    assert store.count([file.path], pl.col("name").is_null()) == {file.path: 1}
     assert file.bytes == (UPath(root) / file.path).stat().st_size
 
 
@@ -54,7 +54,7 @@ def test_a_file_the_ledger_names_and_that_is_gone_is_an_error_that_names_it(root
     (UPath(root) / file.path).unlink()
     with pytest.raises(StoreError, match=re.escape(file.path)):
         store.read([file.path])
-    (found,) = store.measure([file.path], pl.len()).values()
+    (found,) = store.count([file.path]).values()
     assert isinstance(found, StoreError)
     assert file.path in str(found)
 
@@ -74,17 +74,17 @@ def test_counting_the_rows_of_a_remote_file_fetches_its_footer_and_not_the_file(
         return content
 
     monkeypatch.setattr(MemoryFileSystem, "cat_file", fetches)
-    assert store.measure([file.path], pl.len()) == {file.path: 50_000}
+    assert store.count([file.path]) == {file.path: 50_000}
     assert 0 < sum(fetched) < file.bytes / 10
     monkeypatch.setattr("opsintel_dagster.store.FOOTER_BYTES", 16)  # a footer that is longer
-    assert store.measure([file.path], pl.len()) == {file.path: 50_000}
+    assert store.count([file.path]) == {file.path: 50_000}
 
 
 def test_a_damaged_file_is_an_error_and_no_panic(root: str) -> None:
     store = Store(root)
     file = store.write("parcels", "b1", "raw", ROWS)
     (UPath(root) / file.path).write_bytes(b"PAR1 this is no Parquet")
-    (found,) = store.measure([file.path], pl.len()).values()
+    (found,) = store.count([file.path]).values()
     assert isinstance(found, StoreError)
     with pytest.raises(StoreError, match="cannot be read"):
         store.read([file.path])

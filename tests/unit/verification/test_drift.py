@@ -88,6 +88,9 @@ def test_several_names_read_as_one_ask_for_their_delimiter() -> None:
     assert str(added) == (
         "parcel;weight was added (does `;` separate the columns? then declare it as `delimiter`)"
     )
+    assert Drift.from_json(added.to_json()) == added
+    (same,) = drift(None, now, [])
+    assert str(same) == "parcel;weight was added"  # of names that nobody misses
 
 
 def test_a_renamed_column_may_have_changed_its_kind_too() -> None:
