@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final, Self
 
 from fsspec import register_implementation
@@ -27,6 +28,7 @@ _NUMBERS: Final = {"full": errno.ENOSPC, "broken": errno.EIO, "reset": errno.ECO
 
 _planned: dict[int, str] = {}
 _seen = 0
+_counting = Lock()
 _fired: Counter[str] = Counter()
 
 
@@ -51,10 +53,11 @@ def url_of(folder: Path) -> str:
 
 def _next_fault() -> str | None:
     global _seen  # noqa: PLW0603
-    _seen += 1
-    fault = _planned.get(_seen)
-    if fault is not None:
-        _fired[f"store {fault}"] += 1
+    with _counting:  # rows are counted by several threads
+        _seen += 1
+        fault = _planned.get(_seen)
+        if fault is not None:
+            _fired[f"store {fault}"] += 1
     return fault
 
 

@@ -61,6 +61,23 @@ def late_file(running: Running) -> None:
     running.operation.drop("parcels", "late.csv", ONE, age=timedelta(minutes=16))
 
 
+def held_back(running: Running, outcome: str, since: datetime) -> None:
+    """Let the outcome's one new batch wait behind the breaker of a receiver."""
+    running.run(outcome, ["arrivals"])
+    with running.operation.installation.ledger.write() as connection:
+        (waiting,) = batches.outstanding(connection, outcome)
+        batches.block(connection, waiting.id, "receiver desk")
+        breakers.open_(
+            connection,
+            "receiver desk",
+            BreakerKind.RECEIVER,
+            failure_class="dependency_down",
+            reason="refused",
+            retry_at=since,
+            now=since,
+        )
+
+
 def delivered_register(running: Running) -> None:
     running.operation.drop("depots", "depots.csv", DEPOTS)
     running.operation.drain("depots")
@@ -266,23 +283,28 @@ def test_what_waits_behind_a_breaker_that_nobody_probes_is_woken(running):
     running.operation.drop("parcels", "new.csv", ONE)
     ledger = running.operation.installation.ledger
     past = datetime.now(UTC) - timedelta(minutes=3)
-    running.run("parcels", ["arrivals"])
-    with ledger.write() as connection:
-        (waiting,) = batches.outstanding(connection, "parcels")
-        batches.block(connection, waiting.id, "receiver desk")
-        breakers.open_(
-            connection,
-            "receiver desk",
-            BreakerKind.RECEIVER,
-            failure_class="dependency_down",
-            reason="refused",
-            retry_at=past,
-            now=past,
-        )
+    held_back(running, "parcels", past)
     assert woken(watch(running)) == ["parcels"]
     with ledger.write() as connection:
         connection.execute(breaker.update().values(retry_at=datetime.now(UTC)))
     assert woken(watch(running)) == []  # the arrivals sensor has its time
+
+
+def test_a_receiver_of_two_outcomes_that_is_down_is_told_to_their_owner_once(running, desk):
+    notices = {"channels": {"team:parcels": [desk.channel]}}
+    parcels_cost_more = parcels(notices=notices, cost_per_hour=600)
+    both = depots(owner="team:parcels", notices=notices), parcels_cost_more
+    running.operation.redeclare(*both)
+    running.deploy()
+    running.operation.drop("depots", "depots.csv", DEPOTS)
+    running.operation.drop("parcels", "new.csv", ONE)
+    for name in ("depots", "parcels"):
+        held_back(running, name, datetime.now(UTC) - timedelta(hours=2))
+    cursor = watch(running).cursor
+    watch(running, cursor)
+    assert desk.told == ["[parcels] receiver desk has been down for 2h"]
+    (told,) = rows(running, notice)
+    assert "It holds back depots too." in told.body
 
 
 def test_a_lapse_of_freshness_between_two_ticks_is_in_the_account_and_told_once(running):
