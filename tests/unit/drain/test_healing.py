@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from math import log2
+from math import ceil, log2
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +120,18 @@ def test_retry_after_is_waited_for_in_place_where_it_is_short(make: Callable[...
     assert [round(seconds) for seconds in healed.slept] == [7]
 
 
+def test_429_then_503_then_200_is_one_delivery(make: Callable[..., Healed]) -> None:
+    """Waited for in place, then left alone by its breaker, then taken by the probe."""
+    healed = make()
+    healed.drop("a.csv", LIGHT)
+    healed.drain("busy 7", "unavailable")
+    assert [round(seconds) for seconds in healed.slept] == [7]
+    assert (healed.gate, len(healed.rows(breaker))) == ([], 1)
+    healed.later(seconds=30)
+    assert healed.drain().delivered.delivered == 1
+    assert (healed.gate, healed.rows(breaker)) == (["P1"], [])
+
+
 def test_retry_after_is_honoured_across_runs_where_it_is_long(make: Callable[..., Healed]) -> None:
     healed = make()
     healed.drop("a.csv", LIGHT)
@@ -166,16 +178,17 @@ def test_a_new_declaration_tries_what_was_given_up_once_more(make: Callable[...,
     assert healed.stopped() is None
 
 
-def test_a_record_that_is_refused_is_found_among_64_and_the_others_are_delivered(
-    make: Callable[..., Healed], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("records", [64, 10_000])
+def test_a_record_that_is_refused_is_found_among_many_and_the_others_are_delivered(
+    make: Callable[..., Healed], monkeypatch: pytest.MonkeyPatch, records: int
 ) -> None:
     healed = make()
-    lines = [f"P{number},1.50,{'poison' if number == 41 else ''}\n" for number in range(64)]
+    lines = [f"P{number},1.50,{'poison' if number == 41 else ''}\n" for number in range(records)]
     healed.drop("a.csv", "".join(lines))
     behaviour = Behaviour()
     report = healed.drain(behaviour=behaviour)
-    assert (report.delivered.refused, report.delivered.delivered) == (1, 63)
-    assert len(behaviour.sent) <= 1 + 2 * log2(64)
+    assert (report.delivered.refused, report.delivered.delivered) == (1, records - 1)
+    assert len(behaviour.sent) <= 1 + 2 * ceil(log2(records))
     with healed.operation.installation.ledger.read() as connection:
         installation = healed.operation.installation
         [bad] = quarantine.open_rows(installation, connection, "parcels").to_dicts()
@@ -183,10 +196,10 @@ def test_a_record_that_is_refused_is_found_among_64_and_the_others_are_delivered
     assert bad["_problem"] == "gate: we take no poison"
     feed = OutcomeFeed(installation, "parcels")  # what the outcomes below it get to see
     with feed.open(feed.sightings()[0]) as reading:
-        assert sum(frame.height for frame in reading.frames(1000)) == 63
+        assert sum(frame.height for frame in reading.frames(1000)) == records - 1
     for stage in ("delivered", "current"):
         there = read("parcels", stage, settings=installation.settings).collect()["parcel"]
-        assert set(there) == {f"P{number}" for number in range(64) if number != 41}
+        assert set(there) == {f"P{number}" for number in range(records) if number != 41}
     monkeypatch.setenv("OPSINTEL_ROOT", str(healed.operation.root))
     assert placed("P41") == ("open", "refused")
     assert placed("P40") == ("delivered", "confirmed")
